@@ -1,0 +1,213 @@
+package frame
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/gobwas/ws"
+)
+
+// HeadEnd returns the length of the HTTP request head at the start of b, with
+// its empty line, or 0 if it is not complete. from is where to begin looking:
+// what an earlier call has seen without result, less 3 bytes. A line may end
+// in LF alone, as RFC 9112, 2.2 allows.
+func HeadEnd(b []byte, from int) int {
+	for i := max(from, 0); i < len(b); {
+		nl := bytes.IndexByte(b[i:], '\n')
+		if nl < 0 {
+			return 0
+		}
+		i += nl + 1
+		rest := b[i:]
+		if len(rest) > 0 && rest[0] == '\n' {
+			return i + 1
+		}
+		if len(rest) > 1 && rest[0] == '\r' && rest[1] == '\n' {
+			return i + 2
+		}
+	}
+	return 0
+}
+
+// Request is the head of an HTTP request, in memory. Its methods scan when
+// they are called, so that what nobody asks for costs nothing. All slices
+// point into the head and live as long as it.
+type Request struct {
+	head []byte
+}
+
+// NewRequest wraps a complete head, as HeadEnd measures it.
+func NewRequest(head []byte) Request { return Request{head} }
+
+// Head returns the whole head.
+func (r Request) Head() []byte { return r.head }
+
+// Method returns the request method.
+func (r Request) Method() []byte {
+	method, _, _ := bytes.Cut(r.line(), []byte{' '})
+	return method
+}
+
+// Target returns the request target, "/ws?app=key" for example.
+func (r Request) Target() []byte {
+	_, rest, _ := bytes.Cut(r.line(), []byte{' '})
+	target, _, _ := bytes.Cut(rest, []byte{' '})
+	return target
+}
+
+func (r Request) line() []byte {
+	line, _, _ := bytes.Cut(r.head, []byte{'\n'})
+	return bytes.TrimSuffix(line, []byte{'\r'})
+}
+
+// Header returns the first value of a header field, without the white space
+// around it, or nil. The name's case does not matter.
+func (r Request) Header(name string) []byte {
+	for v := range r.values(name) {
+		return v
+	}
+	return nil
+}
+
+// HasToken reports whether a comma-separated header field, "Upgrade" for
+// example, holds token in one of its values. Case does not matter.
+func (r Request) HasToken(name, token string) bool {
+	for v := range r.values(name) {
+		for part := range bytes.SplitSeq(v, []byte{','}) {
+			if equalFold(bytes.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// IsUpgrade reports whether the request asks for a WebSocket. Whether it does
+// so correctly is for Upgrader to find out.
+func (r Request) IsUpgrade() bool { return r.HasToken("Upgrade", "websocket") }
+
+// values yields each value of a header field.
+func (r Request) values(name string) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		_, rest, _ := bytes.Cut(r.head, []byte{'\n'})
+		for len(rest) > 0 {
+			var line []byte
+			line, rest, _ = bytes.Cut(rest, []byte{'\n'})
+			if len(line) <= len(name) || line[len(name)] != ':' || !equalFold(line[:len(name)], name) {
+				continue
+			}
+			if !yield(bytes.TrimSpace(line[len(name)+1:])) {
+				return
+			}
+		}
+	}
+}
+
+// equalFold compares ASCII without regard to case.
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i, x := range b {
+		if y := s[i]; x != y && (x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// Answer decides an opening handshake. The zero Answer accepts it.
+type Answer struct {
+	Status   int    // 0 to accept, otherwise the HTTP status to refuse with
+	Text     string // body of a refusal: what is wrong and what to do
+	Header   string // further header lines, each ended by CRLF
+	Protocol string // subprotocol to select, one of those that the client offers
+}
+
+// ErrPending is what a decision returns to say that the answer comes later.
+var ErrPending = errors.New("frame: the answer to the handshake is pending")
+
+// Upgrader answers opening handshakes (RFC 6455, 4.2) over memory, through
+// ws.Upgrader. The zero value is ready. It is for one goroutine at a time and
+// makes no lasting garbage.
+type Upgrader struct {
+	up     ws.Upgrader
+	in     bytes.Reader
+	out    bytes.Buffer
+	decide func(Request) (Answer, error)
+	req    Request
+	refuse error
+}
+
+// Upgrade checks the handshake in head, a complete request head, and returns
+// the bytes to send back, which live until the next call. decide is called
+// once the request is known to be a correct handshake. Without an error the
+// handshake is accepted. If decide returns ErrPending, so does Upgrade, with
+// nothing to send; call it again with the same head when the answer is known.
+// Any other error tells why the handshake was refused, and reply is an HTTP
+// response after which the connection is to be closed.
+func (u *Upgrader) Upgrade(head []byte, decide func(Request) (Answer, error)) (reply []byte, err error) {
+	if u.up.OnBeforeUpgrade == nil {
+		u.up.OnBeforeUpgrade = u.beforeUpgrade
+	}
+	u.in.Reset(head)
+	u.out.Reset()
+	u.req, u.decide, u.refuse = Request{head}, decide, nil
+	_, err = u.up.Upgrade(memory{u})
+	u.req, u.decide = Request{}, nil
+	if u.refuse == ErrPending {
+		return nil, ErrPending
+	}
+	if err != nil && u.out.Len() == 0 {
+		// ws says nothing to a request whose first line it cannot read.
+		u.out.WriteString("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n" +
+			"Connection: close\r\nContent-Length: 22\r\n\r\nmalformed HTTP request")
+	}
+	return u.out.Bytes(), err
+}
+
+// beforeUpgrade runs when ws has found nothing wrong with the request.
+func (u *Upgrader) beforeUpgrade() (ws.HandshakeHeader, error) {
+	if !validKey(u.req.Header("Sec-WebSocket-Key")) {
+		return nil, ws.ErrHandshakeBadSecKey
+	}
+	a, err := u.decide(u.req)
+	if err != nil {
+		u.refuse = err
+		return nil, err
+	}
+	if a.Status != 0 && a.Status != http.StatusSwitchingProtocols {
+		return nil, ws.RejectConnectionError(
+			ws.RejectionStatus(a.Status),
+			ws.RejectionReason(a.Text),
+			ws.RejectionHeader(ws.HandshakeHeaderString("Connection: close\r\n"+a.Header)),
+		)
+	}
+	header := a.Header
+	if a.Protocol != "" {
+		header += "Sec-WebSocket-Protocol: " + a.Protocol + "\r\n"
+	}
+	if header == "" {
+		return nil, nil
+	}
+	return ws.HandshakeHeaderString(header), nil
+}
+
+// validKey checks what ws does not: that the key is the base64 of 16 bytes
+// (RFC 6455, 4.2.1).
+func validKey(key []byte) bool {
+	var raw [18]byte
+	n, err := base64.StdEncoding.Decode(raw[:], key)
+	return err == nil && n == 16
+}
+
+// memory is the "connection" that an Upgrader gives to ws.
+type memory struct{ u *Upgrader }
+
+func (m memory) Read(p []byte) (int, error)  { return m.u.in.Read(p) }
+func (m memory) Write(p []byte) (int, error) { return m.u.out.Write(p) }
+
+var _ io.ReadWriter = memory{}
