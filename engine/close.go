@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+
+	"stentor/frame"
+)
+
+// Ways to end, all on the loop:
+//
+//	closing     we sent a Close frame first, and wait for the peer's
+//	peerCloses  the peer's Close frame came: answer, FIN, wait for its FIN
+//	fail        it broke the protocol: Close frame, FIN, wait for its FIN
+//	end         the socket is of no use, or all has been said: gone
+//
+// Each leaves the talking phases through leave, which is where the one Close
+// event comes from.
+
+// leave ends the delivery of messages and raises the Close event, once.
+func (l *loop) leave(c *conn, r Reason, next phase) {
+	talking := c.phase().talking()
+	c.setPhase(next)
+	c.touch(l.now())
+	if !talking {
+		return
+	}
+	if c.word.lock(c.word.gen()) {
+		c.set(flagSealed)
+		c.word.unlock()
+	}
+	l.engine.dismiss(c)
+	l.stats.closes[r.Cause].Add(1)
+	l.raise(c, event{kind: eventClose, reason: r})
+}
+
+// closing is the loop's part of Conn.Close: the Close frame is queued.
+func (l *loop) closing(c *conn, r Reason) {
+	if !c.phase().talking() {
+		return
+	}
+	l.leave(c, r, phaseClosing)
+	c.allowReads(flagPaused) // to see the peer's answer
+}
+
+// peerCloses handles a Close frame. When we have sent one, it is the answer.
+func (l *loop) peerCloses(c *conn, body []byte) {
+	code, text, err := frame.ParseClose(body)
+	if err != nil {
+		l.violated(c, err)
+		return
+	}
+	if c.phase() == phaseClosing {
+		l.sayFin(c)
+		return
+	}
+	r := Reason{int(code), string(text), ByPeer}
+	if c.word.lock(c.word.gen()) {
+		if !c.has(flagSealed) {
+			c.sendClose(int(code), "")
+		}
+		c.word.unlock()
+	}
+	l.leave(c, r, phaseClosing)
+	l.sayFin(c)
+}
+
+// fail fails the connection with a Close frame; the peer's is not waited for.
+func (l *loop) fail(c *conn, r Reason) {
+	if !c.phase().talking() {
+		l.end(c, r)
+		return
+	}
+	if c.word.lock(c.word.gen()) {
+		if !c.has(flagSealed) {
+			c.sendClose(r.Code, r.Text)
+		}
+		c.word.unlock()
+	}
+	l.leave(c, r, phaseClosing)
+	l.sayFin(c)
+}
+
+// sayFin sends FIN as soon as all is sent: now, or from corkOff or onWrite.
+func (l *loop) sayFin(c *conn) {
+	if !c.word.lock(c.word.gen()) {
+		return
+	}
+	c.set(flagFin | flagSealed)
+	now := c.out == nil && !c.has(flagCorked)
+	c.word.unlock()
+	if now {
+		l.sendFin(c)
+	}
+}
+
+// sendFin ends our direction. The descriptor stays until the peer has ended
+// its own: closing it with input unread would send a reset, which destroys
+// what the peer has not read yet.
+func (l *loop) sendFin(c *conn) {
+	if p := c.phase(); !p.reading() || p == phaseLingering {
+		return
+	}
+	if err := unix.Shutdown(c.op.FD, unix.SHUT_WR); err != nil {
+		l.end(c, Reason{statusAbnormal, err.Error(), ByReset})
+		return
+	}
+	l.leave(c, Reason{statusAbnormal, "", ByServer}, phaseLingering)
+	l.releaseIn(c)
+}
+
+// end lets go of the socket. The slot is free some turns later.
+func (l *loop) end(c *conn, r Reason) {
+	switch p := c.phase(); {
+	case p <= phaseGone:
+		return
+	case p == phaseHandshake || p == phaseVerify:
+		l.stats.handshake(outcomeOf(r))
+	}
+	l.leave(c, r, phaseGone)
+	l.releaseIn(c)
+	c.word.lock(c.word.gen())
+	c.dropQueue()
+	c.set(flagSealed)
+	c.word.closeLocked()
+	c.word.unlock()
+	l.poll.Detach(&c.op)
+	l.dying = append(l.dying, c)
+	l.poll.Wake()
+}
+
+// closeDead closes the descriptors of connections that were detached in an
+// earlier batch, so that no event can be pending for their numbers, and frees
+// the slots whose Close event is over. The others wait for closeDone.
+func (l *loop) closeDead() {
+	for _, c := range l.dead {
+		unix.Close(c.op.FD)
+		l.stats.sockets.Add(-1)
+		c.word.lockAlways(c.word.gen())
+		c.set(flagClosed)
+		pending := c.has(flagEvent)
+		c.word.unlock()
+		if !pending {
+			l.freeSlot(c)
+		}
+	}
+	clear(l.dead)
+	l.dead, l.dying = l.dying, l.dead[:0]
+	if len(l.dead) > 0 {
+		l.poll.Wake()
+	}
+}
+
+// closeDone notes that the Close event has returned on the pool.
+func (l *loop) closeDone(c *conn) {
+	c.word.lockAlways(c.word.gen())
+	c.clear(flagEvent)
+	closed := c.has(flagClosed)
+	c.word.unlock()
+	if closed {
+		l.freeSlot(c)
+	}
+}
+
+func (l *loop) freeSlot(c *conn) {
+	c.word.retire()
+	c.data = nil
+	c.flags.Store(0)
+	c.op.OnWrite = nil
+	l.slab.put(c)
+}
+
+// outcomeOf tells why a handshake came to nothing.
+func outcomeOf(r Reason) handshakeResult {
+	switch {
+	case r.Cause == ByLoss || r.Cause == ByReset:
+		return handshakeAborted
+	case r.Cause == ByPongTimeout:
+		return handshakeTimeout
+	}
+	return handshakeFailed
+}
+
+// closeCode is the status code to send: none for those that are never sent.
+func closeCode(code int) ws.StatusCode {
+	if c := ws.StatusCode(code); frame.ValidCloseCode(c) {
+		return c
+	}
+	return 0
+}

@@ -1,0 +1,269 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cloudwego/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	acceptBatch   = 256                    // connections accepted in one event
+	acceptBackOff = 100 * time.Millisecond // pause after descriptors ran out
+)
+
+// listener is one listening socket of one loop. Several loops have one each
+// for the same TCP address, and the system spreads connections over them.
+type listener struct {
+	loop    *loop
+	fd      int
+	op      netpoll.FDOperator
+	spread  bool        // hand connections to all loops in turn
+	muted   bool        // not registered for now; loop
+	closing atomic.Bool // pause and resume no more
+}
+
+// Listen opens a listening address and accepts connections from it: "host:port"
+// for TCP ("[::]:8080" for all of IPv6 and IPv4, port 0 for any free one) or
+// "unix:/path". reusePort lets several processes share a TCP port. It returns
+// the real address. It may be called several times, before Shutdown.
+func (e *Engine) Listen(address string, reusePort bool) (net.Addr, error) {
+	network, address := splitAddress(address)
+	if network == "unix" {
+		return e.listenUnix(address)
+	}
+	if !reusePort {
+		if err := probe(address); err != nil {
+			return nil, err
+		}
+	}
+	var addr net.Addr
+	for _, l := range e.loops {
+		fd, a, err := e.openSocket(network, address, true)
+		if err != nil {
+			return nil, err
+		}
+		addr, address = a, a.String() // port 0 is the same port for all loops
+		e.addListener(&listener{loop: l, fd: fd})
+	}
+	return addr, nil
+}
+
+// splitAddress tells a unix socket's path from a TCP address.
+func splitAddress(address string) (network, rest string) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return "unix", path
+	}
+	return "tcp", address
+}
+
+// probe fails if the port is in use. The loops' own sockets share the port
+// among themselves, which would let them join that of another process.
+func probe(address string) error {
+	lc := net.ListenConfig{}
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return listenError(address, err)
+	}
+	return ln.Close()
+}
+
+func (e *Engine) listenUnix(path string) (net.Addr, error) {
+	// A socket file that nobody answers at is left over from a crash.
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return nil, listenError("unix:"+path, syscall.EADDRINUSE)
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		os.Remove(path)
+	}
+	fd, addr, err := e.openSocket("unix", path, false)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	e.unixPaths = append(e.unixPaths, path)
+	e.mu.Unlock()
+	e.addListener(&listener{loop: e.loops[0], fd: fd, spread: true})
+	return addr, nil
+}
+
+// openSocket opens a listening socket through package net, which knows about
+// addresses, and takes its descriptor.
+func (e *Engine) openSocket(network, address string, share bool) (int, net.Addr, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		if share {
+			raw.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+			})
+		}
+		return err
+	}}
+	lc.SetMultipathTCP(false) // its sockets cost more and inherit less
+	ln, err := lc.Listen(context.Background(), network, address)
+	if err != nil {
+		return -1, nil, listenError(address, err)
+	}
+	defer ln.Close()
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	raw, err := ln.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return -1, nil, listenError(address, err)
+	}
+	fd := -1
+	if e := raw.Control(func(s uintptr) { fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
+		err = e
+	}
+	if err != nil {
+		return -1, nil, listenError(address, err)
+	}
+	if network == "tcp" {
+		inheritOptions(fd, int((e.cfg.IdleTimeout + e.cfg.PongTimeout).Milliseconds()))
+	}
+	return fd, ln.Addr(), nil
+}
+
+// listenError puts the address and, where there is one, the remedy into words.
+func listenError(address string, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = ": another process has it (or set reuse_port in all that shall share it)"
+	case errors.Is(err, syscall.EACCES):
+		hint = ": ports below 1024 and other users' folders need a privilege"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = ": no interface of this machine has the address"
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("cannot listen on %s: %w%s", address, err, hint)
+}
+
+// addListener starts to accept.
+func (e *Engine) addListener(ln *listener) {
+	e.mu.Lock()
+	e.listeners = append(e.listeners, ln)
+	e.mu.Unlock()
+	ln.loop.poll.Stamp(&ln.op, ln.fd)
+	ln.op.OnRead = ln.onAccept
+	ln.loop.poll.Control(&ln.op, netpoll.PollReadable)
+}
+
+// onAccept is the poller's callback: it takes what waits, up to a batch. More
+// brings another event.
+func (ln *listener) onAccept(netpoll.Poll) error {
+	l := ln.loop
+	if ln.muted {
+		return nil
+	}
+	for range acceptBatch {
+		if wait := l.engine.rate.take(); wait > 0 {
+			ln.backOff(wait)
+			return nil
+		}
+		fd, errno := sysAccept(ln.fd)
+		switch errno {
+		case 0:
+			l.stats.accepted.Add(1)
+			if ln.spread {
+				l = l.engine.nextLoop()
+			}
+			if l == ln.loop {
+				l.begin(fd, nil)
+			} else {
+				l.post(task{kind: taskAdopt, arg: &adoption{fd: fd}})
+			}
+		case syscall.EAGAIN:
+			l.engine.rate.giveBack()
+			return nil
+		case syscall.EINTR, syscall.ECONNABORTED:
+		default:
+			l.stats.acceptErrors.Add(1)
+			l.engine.warnAccept(errno)
+			ln.backOff(acceptBackOff)
+			return nil
+		}
+	}
+	return nil
+}
+
+// backOff stops accepting for a while. The poller would report the same event
+// again and again.
+func (ln *listener) backOff(d time.Duration) {
+	ln.muted = true
+	ln.loop.post(task{kind: taskBackOff, arg: ln})
+	time.AfterFunc(d, func() { ln.loop.post(task{kind: taskAccept, arg: ln}) })
+}
+
+func (ln *listener) pause() {
+	if !ln.closing.Load() {
+		ln.loop.poll.Control(&ln.op, netpoll.PollDetach)
+	}
+}
+
+func (ln *listener) resume() {
+	if !ln.closing.Load() && ln.muted {
+		ln.muted = false
+		ln.loop.poll.Control(&ln.op, netpoll.PollReadable)
+	}
+}
+
+// close stops for good, on the loop.
+func (ln *listener) close() {
+	if ln.closing.Swap(true) {
+		return
+	}
+	if !ln.muted {
+		ln.loop.poll.Control(&ln.op, netpoll.PollDetach)
+	}
+	ln.muted = true
+	unix.Close(ln.fd)
+}
+
+// begin issues a slot for an accepted descriptor. seen is what was read from it
+// already. The request has often come by now: it is handled before the poller
+// gets to know the connection, which saves an event.
+func (l *loop) begin(fd int, seen []byte) {
+	c := l.slab.get(l)
+	l.poll.Stamp(&c.op, fd)
+	c.word.issue()
+	c.flags.Store(flagMuted)
+	c.setPhase(phaseHandshake)
+	c.touch(l.now())
+	l.stats.sockets.Add(1)
+	if len(seen) > 0 {
+		l.received(c, seen)
+	} else {
+		l.readOnce(c)
+	}
+	if c.phase().reading() {
+		l.register(c)
+	}
+}
+
+// register makes the poller watch a new connection.
+func (l *loop) register(c *conn) {
+	c.word.lock(c.word.gen())
+	c.clear(flagMuted)
+	err := l.poll.Control(&c.op, netpoll.PollReadable)
+	if c.out != nil {
+		c.arm()
+	}
+	c.word.unlock()
+	if err != nil {
+		l.engine.cfg.Log.Error("cannot register a connection with its event loop", "error", err)
+		l.end(c, Reason{statusAbnormal, err.Error(), ByReset})
+	}
+}

@@ -1,0 +1,63 @@
+//go:build !linux
+
+package engine
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+func errnoOf(err error) syscall.Errno {
+	if err == nil {
+		return 0
+	}
+	if errno, ok := err.(syscall.Errno); ok {
+		return errno
+	}
+	return syscall.EIO
+}
+
+func sysRead(fd int, b []byte) (int, syscall.Errno) {
+	for {
+		n, err := unix.Read(fd, b)
+		if err != unix.EINTR {
+			return max(n, 0), errnoOf(err)
+		}
+	}
+}
+
+func sysWrite(fd int, b []byte) (int, syscall.Errno) {
+	for {
+		n, err := unix.Write(fd, b)
+		if err != unix.EINTR {
+			return max(n, 0), errnoOf(err)
+		}
+	}
+}
+
+// sysWritev writes the first slice of q, without its first skip bytes.
+func sysWritev(fd int, q [][]byte, skip int) (int, syscall.Errno) {
+	return sysWrite(fd, q[0][skip:])
+}
+
+// sysAccept takes the next connection, non-blocking and closed on exec.
+func sysAccept(fd int) (int, syscall.Errno) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	n, _, err := unix.Accept(fd)
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	unix.CloseOnExec(n)
+	if err := unix.SetNonblock(n, true); err != nil {
+		unix.Close(n)
+		return -1, errnoOf(err)
+	}
+	return n, 0
+}
+
+// inheritOptions sets on a TCP listener what its connections shall inherit.
+func inheritOptions(fd int, _ int) {
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+}
