@@ -1,0 +1,273 @@
+package hub
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Message is what is published.
+type Message interface {
+	// Encode returns the frame that clients of a class receive, nil if they
+	// receive none. It is called once for each class, from a worker or several
+	// at a time; the frame never changes again.
+	Encode(class uint8, to Target) []byte
+	// Size returns about how many bytes the message takes.
+	Size() int
+}
+
+// Target is what a message was addressed to, for its encoding.
+type Target struct {
+	Channel string // empty for users, clients and all
+	Offset  uint64 // sequence number in the channel, from 1
+}
+
+// Options are the choices of a publication. nil is none.
+type Options struct {
+	ExceptClients []*Client
+	ExceptUsers   []string
+	// Track counts what becomes of the deliveries.
+	Track *Tracker
+	// Room, if a lane that the publication was put into is full, is called once
+	// when there is room again: until then the publisher should publish nothing
+	// more. It must not block.
+	Room func()
+}
+
+// Receipt tells at once what a publication has met.
+type Receipt struct {
+	Matched int  // clients that it is for
+	Full    bool // Options.Room is going to be called
+}
+
+// A lane is full from here on. It still takes what comes.
+const (
+	fullPosts = 1024
+	fullBytes = 1 << 20
+)
+
+// post is a publication on its way to its audience. It is shared by all lanes
+// that it was put into, and fixed but for encoded.
+type post struct {
+	msg     Message
+	to      Target
+	at      time.Time
+	except  *except
+	track   *Tracker
+	encoded [MaxClasses]atomic.Pointer[encoded]
+}
+
+type encoded struct{ frame []byte }
+
+// frame returns the post's frame for a class. Workers that come here together
+// may encode twice; the first result is everybody's.
+func (p *post) frame(class uint8) []byte {
+	slot := &p.encoded[class%MaxClasses]
+	if e := slot.Load(); e != nil {
+		return e.frame
+	}
+	e := &encoded{p.msg.Encode(class, p.to)}
+	if !slot.CompareAndSwap(nil, e) {
+		e = slot.Load()
+	}
+	return e.frame
+}
+
+// except is who does not receive a post.
+type except struct {
+	clients []*Client
+	users   []*User
+}
+
+func (h *Hub) except(o *Options) *except {
+	if o == nil || len(o.ExceptClients) == 0 && len(o.ExceptUsers) == 0 {
+		return nil
+	}
+	x := &except{clients: o.ExceptClients}
+	for _, id := range o.ExceptUsers {
+		if u := h.user(id); u != nil {
+			x.users = append(x.users, u)
+		}
+	}
+	return x
+}
+
+// has reports whether c is excepted. The lists are short: they name who is not
+// to hear, and were resolved before.
+func (x *except) has(c *Client) bool {
+	if x == nil {
+		return false
+	}
+	for _, e := range x.clients {
+		if e == c {
+			return true
+		}
+	}
+	if c.user != nil {
+		for _, u := range x.users {
+			if u == c.user {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Publish sends a message to the subscribers of a channel.
+func (h *Hub) Publish(channel string, m Message, o *Options) Receipt {
+	h.stats.publications.Add(1)
+	ch := h.channel(channel)
+	if ch == nil {
+		return Receipt{}
+	}
+	x := h.except(o)
+	var wake wakeups
+	ch.mu.Lock()
+	r := h.put(ch, m, x, o, &wake)
+	ch.mu.Unlock()
+	if x != nil {
+		r.Matched -= h.excepted(ch, x)
+	}
+	wake.submit(h)
+	return r
+}
+
+// excepted counts the subscribers of ch that x names.
+func (h *Hub) excepted(ch *Channel, x *except) (n int) {
+	seen := make(map[*Client]bool, len(x.clients))
+	count := func(c *Client) {
+		if c == nil || seen[c] {
+			return
+		}
+		seen[c] = true
+		c.shard.mu.Lock()
+		if c.find(ch) >= 0 {
+			n++
+		}
+		c.shard.mu.Unlock()
+	}
+	for _, c := range x.clients {
+		count(c)
+	}
+	for _, u := range x.users {
+		for _, c := range h.UserClients(u.id) {
+			count(c)
+		}
+	}
+	return n
+}
+
+// put gives a message its place in a channel and puts it into the lanes. The
+// channel's lock is held, which makes the order the same in all shards.
+func (h *Hub) put(ch *Channel, m Message, x *except, o *Options, wake *wakeups) (r Receipt) {
+	ch.seq++
+	p := newPost(m, Target{ch.name, ch.seq}, x, o)
+	for _, ro := range ch.rosters {
+		s := ro.shard
+		s.mu.Lock()
+		ro.seq = uint32(ch.seq)
+		if n := len(ro.entries); n > 0 {
+			r.Matched += n
+			if ro.lane == nil {
+				ro.lane = newLane(s)
+				ro.lane.roster = ro
+			}
+			r.Full = ro.lane.put(p, ro.seq, o, r.Full, wake) || r.Full
+		}
+		s.mu.Unlock()
+	}
+	return r
+}
+
+func newPost(m Message, to Target, x *except, o *Options) *post {
+	p := &post{msg: m, to: to, at: time.Now(), except: x}
+	if o != nil {
+		p.track = o.Track
+	}
+	return p
+}
+
+// PublishAll sends a message to every client.
+func (h *Hub) PublishAll(m Message, o *Options) (r Receipt) {
+	h.stats.publications.Add(1)
+	x := h.except(o)
+	p := newPost(m, Target{}, x, o)
+	var wake wakeups
+	for _, s := range h.shards {
+		s.mu.Lock()
+		s.all.seq++
+		if n := int(s.stats.clients.Load()); n > 0 {
+			r.Matched += n
+			r.Full = s.all.put(p, s.all.seq, o, r.Full, &wake) || r.Full
+		}
+		s.mu.Unlock()
+	}
+	if x != nil {
+		r.Matched -= h.exceptedOfAll(x)
+	}
+	wake.submit(h)
+	return r
+}
+
+func (h *Hub) exceptedOfAll(x *except) int {
+	seen := make(map[*Client]bool, len(x.clients))
+	for _, c := range x.clients {
+		seen[c] = true
+	}
+	for _, u := range x.users {
+		for _, c := range h.UserClients(u.id) {
+			seen[c] = true
+		}
+	}
+	return len(seen)
+}
+
+// PublishClients sends a message to clients, and to the clients of users, one
+// copy each however often a client is meant.
+func (h *Hub) PublishClients(clients []*Client, users []string, m Message, o *Options) (r Receipt) {
+	h.stats.publications.Add(1)
+	x := h.except(o)
+	p := newPost(m, Target{}, x, o)
+	var wake wakeups
+	seen := make(map[*Client]bool, len(clients)+len(users))
+	send := func(c *Client) {
+		if c == nil || seen[c] || x.has(c) {
+			return
+		}
+		seen[c] = true
+		s := c.shard
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if c.gone {
+			return
+		}
+		x := c.needExtra()
+		if x.direct == nil {
+			x.direct = newLane(s)
+			x.direct.client = c
+		}
+		r.Matched++
+		r.Full = x.direct.put(p, 0, o, r.Full, &wake) || r.Full
+	}
+	for _, c := range clients {
+		send(c)
+	}
+	for _, id := range users {
+		for _, c := range h.UserClients(id) {
+			send(c)
+		}
+	}
+	wake.submit(h)
+	return r
+}
+
+// wakeups is the shards whose workers are to be submitted when the locks are
+// given back.
+type wakeups struct{ shards []*shard }
+
+func (w *wakeups) add(s *shard) { w.shards = append(w.shards, s) }
+
+func (w *wakeups) submit(h *Hub) {
+	for _, s := range w.shards {
+		h.pool.Submit(s.work)
+	}
+}
