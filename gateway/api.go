@@ -1,0 +1,314 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"stentor/hub"
+	"stentor/protocol"
+)
+
+// The HTTP API for backends, docs/http-api.md. It is served on both listeners.
+func (g *Gateway) apiHandler() http.Handler {
+	mux := http.NewServeMux()
+	for pattern, f := range map[string]apiFunc{
+		"POST /api/publish":                    g.apiPublish,
+		"POST /api/publish/batch":              g.apiPublishBatch,
+		"GET /api/channels":                    apiChannels,
+		"GET /api/channels/{channel}/presence": apiPresence,
+		"GET /api/users/{user}":                apiUser,
+		"POST /api/users/{user}/disconnect":    apiUserDisconnect,
+		"POST /api/clients/{id}/disconnect":    apiClientDisconnect,
+		"POST /api/clients/{id}/subscribe":     apiClientSubscribe,
+		"POST /api/clients/{id}/unsubscribe":   apiClientUnsubscribe,
+	} {
+		mux.Handle(pattern, g.authorised(f))
+	}
+	return jsonErrors(mux)
+}
+
+// apiFunc answers a request of an app's backend.
+type apiFunc func(a *app, r *http.Request) (any, error)
+
+// authorised finds the app by the bearer secret, and turns what f returns into
+// a response.
+func (g *Gateway) authorised(f apiFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		a := g.apps.forSecret(strings.TrimSpace(secret))
+		if !strings.EqualFold(scheme, "Bearer") || a == nil {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="stentor"`)
+			writeError(w, &apiError{http.StatusUnauthorized, "unauthorized", "send the app's secret: Authorization: Bearer SECRET"})
+			return
+		}
+		answer, err := f(a, r)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, answer)
+	})
+}
+
+// apiError is an error with its HTTP status and its word for programs.
+type apiError struct {
+	status  int
+	code    string
+	message string
+}
+
+func (e *apiError) Error() string { return e.message }
+
+func badRequest(format string, args ...any) error {
+	return &apiError{http.StatusBadRequest, "bad_request", fmt.Sprintf(format, args...)}
+}
+
+func notFound(format string, args ...any) error {
+	return &apiError{http.StatusNotFound, "not_found", fmt.Sprintf(format, args...)}
+}
+
+func tooLarge(format string, args ...any) error {
+	return &apiError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf(format, args...)}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error":{"code":"internal","message":"cannot encode the answer"}}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(append(body, '\n'))
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	var e *apiError
+	if !errors.As(err, &e) {
+		e = &apiError{http.StatusInternalServerError, "internal", err.Error()}
+	}
+	writeJSON(w, e.status, map[string]any{"error": map[string]string{"code": e.code, "message": e.message}})
+}
+
+// jsonErrors gives the mux's own refusals, 404 and 405, the form of the API's.
+func jsonErrors(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		probe := statusProbe{header: w.Header()}
+		mux.ServeHTTP(&probe, r)
+		if probe.status == http.StatusMethodNotAllowed {
+			writeError(w, &apiError{probe.status, "method_not_allowed", "use " + probe.header.Get("Allow") + " here"})
+			return
+		}
+		writeError(w, notFound("there is nothing at %s: see docs/http-api.md", r.URL.Path))
+	})
+}
+
+// statusProbe notes the status and drops the body.
+type statusProbe struct {
+	header http.Header
+	status int
+}
+
+func (p *statusProbe) Header() http.Header         { return p.header }
+func (p *statusProbe) WriteHeader(status int)      { p.status = status }
+func (p *statusProbe) Write(b []byte) (int, error) { return len(b), nil }
+
+// readBody reads a JSON body of at most limit bytes into v, all of it.
+func readBody(r *http.Request, limit int64, v any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
+	var tooMuch *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooMuch):
+		return tooLarge("the body is larger than %d bytes", limit)
+	case err != nil:
+		return badRequest("cannot read the body: %v", err)
+	}
+	return decode(body, v)
+}
+
+// decode reads one JSON value without unknown fields.
+func decode(body []byte, v any) error {
+	dec := json.NewDecoder(strings.NewReader(string(body)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		var typ *json.UnmarshalTypeError
+		switch {
+		case errors.As(err, &typ):
+			return badRequest("%q must not be a %s", typ.Field, typ.Value)
+		case errors.Is(err, io.EOF):
+			return badRequest("the body is empty: send JSON")
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return badRequest("the body ends in the middle of the JSON")
+		}
+		return badRequest("%s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return badRequest("there is something after the JSON object")
+	}
+	return nil
+}
+
+func apiChannels(a *app, r *http.Request) (any, error) {
+	type info struct {
+		Subscriptions int  `json:"subscriptions"`
+		Users         *int `json:"users,omitempty"`
+	}
+	list := map[string]info{}
+	a.hub.Channels(r.URL.Query().Get("prefix"), func(c hub.ChannelInfo) bool {
+		i := info{Subscriptions: c.Subscriptions}
+		if c.Presence {
+			i.Users = &c.Members
+		}
+		list[c.Name] = i
+		return true
+	})
+	return map[string]any{"channels": list}, nil
+}
+
+func apiPresence(a *app, r *http.Request) (any, error) {
+	channel := r.PathValue("channel")
+	if !protocol.IsPresence(channel) {
+		return nil, badRequest("only channels that begin with presence- have members")
+	}
+	type member struct {
+		User string          `json:"user"`
+		Info json.RawMessage `json:"info,omitempty"`
+	}
+	list := []member{}
+	found, _ := a.hub.Members(channel)
+	for _, m := range found {
+		list = append(list, member{m.User, m.Info})
+	}
+	return map[string]any{"members": list}, nil
+}
+
+func apiUser(a *app, r *http.Request) (any, error) {
+	type one struct {
+		ID       string   `json:"id"`
+		Channels []string `json:"channels"`
+	}
+	user := r.PathValue("user")
+	list := []one{}
+	for _, c := range a.hub.UserClients(user) {
+		list = append(list, one{c.ID(), c.Subscriptions()})
+	}
+	return map[string]any{"user": user, "online": len(list) > 0, "clients": list}, nil
+}
+
+// connection returns the gateway's side of a hub's client.
+func connection(c *hub.Client) *client {
+	switch s := c.Sink().(type) {
+	case *nativeClient:
+		return &s.client
+	case *rawClient:
+		return &s.client
+	}
+	return nil
+}
+
+func disconnect(list []*hub.Client, r *http.Request) (any, error) {
+	var body struct {
+		Reason string `json:"reason"`
+	}
+	if err := optionalBody(r, &body); err != nil {
+		return nil, err
+	}
+	if body.Reason == "" {
+		body.Reason = "disconnected by the application"
+	}
+	for _, c := range list {
+		connection(c).conn.Close(closeStayAway, body.Reason)
+	}
+	return map[string]int{"disconnected": len(list)}, nil
+}
+
+// smallBody bounds bodies that consist of a few words.
+const smallBody = 16 << 10
+
+func optionalBody(r *http.Request, v any) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	return readBody(r, smallBody, v)
+}
+
+func apiUserDisconnect(a *app, r *http.Request) (any, error) {
+	return disconnect(a.hub.UserClients(r.PathValue("user")), r)
+}
+
+func apiClientDisconnect(a *app, r *http.Request) (any, error) {
+	c, err := a.client(r)
+	if err != nil {
+		return nil, err
+	}
+	return disconnect([]*hub.Client{c}, r)
+}
+
+// client finds the client that the path names.
+func (a *app) client(r *http.Request) (*hub.Client, error) {
+	id := r.PathValue("id")
+	if c := a.hub.Client(id); c != nil {
+		return c, nil
+	}
+	return nil, notFound("there is no client %q: it has gone, or is another node's or app's", id)
+}
+
+// channelBody reads a body that names a channel.
+func channelBody(r *http.Request) (string, error) {
+	var body struct {
+		Channel string `json:"channel"`
+	}
+	if err := readBody(r, smallBody, &body); err != nil {
+		return "", err
+	}
+	if err := protocol.CheckChannel(body.Channel); err != nil {
+		return "", badRequest(`"channel": %v`, err)
+	}
+	return body.Channel, nil
+}
+
+// apiClientSubscribe subscribes a client, as its backend may to any channel.
+func apiClientSubscribe(a *app, r *http.Request) (any, error) {
+	c, err := a.client(r)
+	if err != nil {
+		return nil, err
+	}
+	channel, err := channelBody(r)
+	if err != nil {
+		return nil, err
+	}
+	if protocol.IsPresence(channel) && c.User() == "" {
+		return nil, badRequest("a presence channel is for clients with a user, and this one has none")
+	}
+	err = connection(c).enter(channel, subscribedBy(c, channel))
+	if errors.Is(err, hub.ErrGone) {
+		return nil, notFound("the client has gone")
+	}
+	if err != nil {
+		return nil, badRequest("%v", err)
+	}
+	return map[string]bool{"subscribed": true}, nil
+}
+
+func apiClientUnsubscribe(a *app, r *http.Request) (any, error) {
+	c, err := a.client(r)
+	if err != nil {
+		return nil, err
+	}
+	channel, err := channelBody(r)
+	if err != nil {
+		return nil, err
+	}
+	was := a.hub.Unsubscribe(c, channel)
+	if was {
+		tellUnsubscribed(c, channel)
+	}
+	return map[string]bool{"unsubscribed": was}, nil
+}

@@ -1,0 +1,153 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"stentor/hub"
+	"stentor/protocol"
+	"stentor/protocol/native"
+)
+
+const (
+	maxTargets  = 10000            // channels, users and clients of one publication
+	maxBatch    = 1000             // publications of one request
+	waitLimit   = 10 * time.Second // for "wait": true
+	bodyBesides = 64 << 10         // room in a body for all but the data
+)
+
+// publishBody is a publication as JSON.
+type publishBody struct {
+	To struct {
+		Channels []string `json:"channels"`
+		Users    []string `json:"users"`
+		Clients  []string `json:"clients"`
+		All      bool     `json:"all"`
+	} `json:"to"`
+	Except struct {
+		Clients []string `json:"clients"`
+		Users   []string `json:"users"`
+	} `json:"except"`
+	Event    *string         `json:"event"`
+	Data     json.RawMessage `json:"data"`
+	Encoding string          `json:"encoding"`
+	Wait     bool            `json:"wait"`
+}
+
+// publishAnswer tells what a publication met.
+type publishAnswer struct {
+	Matched int    `json:"matched"`
+	Written *int64 `json:"written,omitempty"`
+	Queued  *int64 `json:"queued,omitempty"`
+	Dropped *int64 `json:"dropped,omitempty"`
+}
+
+func (g *Gateway) apiPublish(a *app, r *http.Request) (any, error) {
+	var body publishBody
+	if err := readBody(r, int64(2*g.cfg.Limits.MaxMessageBytes+bodyBesides+maxTargets*protocol.MaxChannelName), &body); err != nil {
+		return nil, err
+	}
+	p, err := g.publication(&body)
+	if err != nil {
+		return nil, err
+	}
+	return g.publish(r.Context(), a, p, body.Wait)
+}
+
+func (g *Gateway) apiPublishBatch(a *app, r *http.Request) (any, error) {
+	var body struct {
+		Batch []publishBody `json:"batch"`
+	}
+	if err := readBody(r, max(8<<20, int64(4*g.cfg.Limits.MaxMessageBytes)), &body); err != nil {
+		return nil, err
+	}
+	if len(body.Batch) == 0 {
+		return nil, badRequest(`"batch" is empty: give a list of publications`)
+	}
+	if len(body.Batch) > maxBatch {
+		return nil, tooLarge("the batch has %d publications, at most %d are allowed", len(body.Batch), maxBatch)
+	}
+	list := make([]publication, len(body.Batch))
+	for i := range body.Batch {
+		p, err := g.publication(&body.Batch[i])
+		if err != nil { // before any is published
+			e := *err.(*apiError)
+			e.message = fmt.Sprintf("batch[%d]: %s", i, e.message)
+			return nil, &e
+		}
+		list[i] = p
+	}
+	results := make([]publishAnswer, len(list))
+	for i, p := range list {
+		answer, err := g.publish(r.Context(), a, p, body.Batch[i].Wait)
+		if err != nil {
+			return nil, err
+		}
+		results[i] = answer
+	}
+	return map[string]any{"results": results}, nil
+}
+
+// publication checks a body.
+func (g *Gateway) publication(b *publishBody) (p publication, err error) {
+	p.to = targets{channels: b.To.Channels, users: b.To.Users, clients: b.To.Clients, all: b.To.All}
+	p.except = targets{users: b.Except.Users, clients: b.Except.Clients}
+	n := len(p.to.channels) + len(p.to.users) + len(p.to.clients)
+	switch {
+	case n == 0 && !p.to.all:
+		return p, badRequest(`"to" names nobody: give channels, users, clients or "all": true`)
+	case n+len(p.except.users)+len(p.except.clients) > maxTargets:
+		return p, tooLarge("the publication names more than %d channels, users and clients", maxTargets)
+	}
+	for i, ch := range p.to.channels {
+		if err := protocol.CheckChannel(ch); err != nil {
+			return p, badRequest("to.channels[%d]: %v", i, err)
+		}
+	}
+	for i, u := range p.to.users {
+		if err := protocol.CheckUser(u); err != nil {
+			return p, badRequest("to.users[%d]: %v", i, err)
+		}
+	}
+	if most := g.cfg.Limits.MaxMessageBytes; len(b.Data) > most {
+		return p, tooLarge("the data has %d bytes, at most %d are allowed (limits.max_message_bytes)", len(b.Data), most)
+	}
+	name := protocol.DefaultEvent
+	if b.Event != nil {
+		name = *b.Event
+	}
+	p.event, err = native.Event(name, b.Data, b.Encoding)
+	if err != nil {
+		return p, badRequest("%v", err)
+	}
+	return p, nil
+}
+
+// publish publishes for a backend. One that publishes faster than what it
+// publishes gets away is answered later.
+func (g *Gateway) publish(ctx context.Context, a *app, p publication, wait bool) (publishAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	if wait {
+		p.track = hub.NewTracker()
+	}
+	room := make(chan struct{})
+	p.room = func() { close(room) }
+	r := g.broker.publish(a, p)
+	answer := publishAnswer{Matched: r.Matched}
+	if r.Full {
+		select {
+		case <-room:
+		case <-ctx.Done():
+		}
+	}
+	if wait {
+		// If time runs out the counts are those so far.
+		res, _ := p.track.Wait(ctx)
+		answer.Written, answer.Queued, answer.Dropped = &res.Written, &res.Queued, &res.Dropped
+	}
+	return answer, nil
+}

@@ -1,0 +1,133 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"stentor/engine"
+	"stentor/hub"
+	"stentor/protocol"
+)
+
+// Classes of clients: one encoding of a publication each.
+const (
+	classNative uint8 = iota
+	classRaw
+)
+
+// client is a connection as hub and dialects see it. Its size is a budget.
+type client struct {
+	hub.Client
+	conn engine.Conn
+	as   *identity
+}
+
+// Deliver implements hub.Sink.
+func (c *client) Deliver(frames []byte, n int, guard *atomic.Uint64, want uint64) hub.Outcome {
+	switch c.conn.Send(frames, n, engine.Guard{Word: guard, Want: want}) {
+	case engine.Written:
+		return hub.Written
+	case engine.Queued:
+		return hub.Queued
+	case engine.Stale:
+		return hub.Stale
+	}
+	return hub.Dropped
+}
+
+// session is what a connection's value (engine.Conn.Data) does with its
+// events: a dialect's client, or the echo.
+type session interface {
+	message(m engine.Message)
+	close(r engine.Reason)
+}
+
+// entry is a connection's value until it opens: it becomes a session then.
+type entry interface{ open(c engine.Conn) }
+
+// sessions hands the engine's events to the sessions, on its loops.
+type sessions struct{}
+
+func (sessions) Open(c engine.Conn) {
+	// The session is the value before it can be reached through the hub.
+	c.Data().(entry).open(c)
+}
+
+func (sessions) Message(c engine.Conn, m engine.Message) {
+	switch s := c.Data().(type) {
+	case session:
+		s.message(m)
+	case echo:
+		c.Write(m.Op, m.Data)
+	}
+}
+
+func (sessions) Close(c engine.Conn, r engine.Reason) {
+	if s, ok := c.Data().(session); ok {
+		s.close(r)
+	}
+}
+
+// echo is the value of a connection whose messages are sent back.
+type echo struct{}
+
+func (echo) open(engine.Conn) {}
+
+// member describes a client for presence, nil if the channel has none.
+func (c *client) member(channel string) *hub.Join {
+	if !protocol.IsPresence(channel) {
+		return nil
+	}
+	return &hub.Join{
+		Member: hub.Member{User: c.User(), Info: c.as.info},
+		Max:    c.as.app.cfg.PresenceMax,
+	}
+}
+
+// enter subscribes a client that may, within its limits.
+func (c *client) enter(channel string, acknowledge func(hub.Subscribed)) error {
+	a := c.as.app
+	most := a.gateway.cfg.Limits.MaxSubscriptions
+	if most > 0 && c.SubscriptionCount() >= most && !a.hub.Subscribed(&c.Client, channel) {
+		return fmt.Errorf("this client is subscribed to %d channels already (limits.max_subscriptions): unsubscribe from some", most)
+	}
+	err := a.hub.Subscribe(&c.Client, channel, c.member(channel), acknowledge)
+	if errors.Is(err, hub.ErrPresenceFull) {
+		return fmt.Errorf("%s has %d members already, more are not allowed (presence_max_members)", channel, a.cfg.PresenceMax)
+	}
+	return err
+}
+
+// send publishes what the client has sent, and returns how many clients it is
+// for.
+func (c *client) send(p publication) int {
+	pr := &pressure{conn: c.conn}
+	p.room = pr.room
+	r := c.as.app.gateway.broker.publish(c.as.app, p)
+	if r.Full {
+		pr.full()
+	}
+	return r.Matched
+}
+
+// pressure holds up a client that publishes faster than its publications get
+// away. Reading stops when a publication met a full lane, and goes on when there
+// is room; the two are heard of in either order.
+type pressure struct {
+	conn engine.Conn
+	half atomic.Bool // one of the two has been heard of
+}
+
+// full is called when a publication met a full lane.
+func (p *pressure) full() {
+	p.conn.Pause()
+	p.room()
+}
+
+// room is called when there is room again. The second of the two resumes.
+func (p *pressure) room() {
+	if p.half.Swap(true) {
+		p.conn.Resume()
+	}
+}

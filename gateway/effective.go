@@ -1,0 +1,64 @@
+package gateway
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/knadh/koanf/parsers/yaml"
+)
+
+// Effective returns the configuration as YAML, with the defaults, the
+// development app if it is served, and secrets masked.
+func (c Config) Effective() ([]byte, error) {
+	c = c.withDevelopment()
+	return yaml.Parser().Marshal(plain(reflect.ValueOf(c)).(map[string]any))
+}
+
+// plain turns a configuration into maps and lists of simple values.
+func plain(v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.Struct:
+		m := map[string]any{}
+		for i := range v.NumField() {
+			name := v.Type().Field(i).Tag.Get("koanf")
+			switch name {
+			case "-":
+			case "secret":
+				m[name] = mask(v.Field(i).String())
+			default:
+				m[name] = plain(v.Field(i))
+			}
+		}
+		return m
+	case reflect.Slice:
+		list := make([]any, v.Len())
+		for i := range list {
+			list[i] = plain(v.Index(i))
+		}
+		return list
+	}
+	if d, ok := v.Interface().(time.Duration); ok {
+		return duration(d)
+	}
+	return v.Interface()
+}
+
+// duration writes a duration without the zero parts of Go's form.
+func duration(d time.Duration) string {
+	switch {
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d >= time.Minute && d%time.Second == 0:
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+	return d.String()
+}
+
+// mask hides a secret but for its length's kind.
+func mask(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "********"
+}

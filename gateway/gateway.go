@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"stentor/engine"
+	"stentor/hub"
+)
+
+// Gateway is one server. It is made by New, started once and stopped once.
+type Gateway struct {
+	cfg         Config
+	development bool // the development app is served
+	log         *slog.Logger
+
+	engine    *engine.Engine
+	fanout    *engine.Pool
+	verifiers *engine.Pool
+	broker    broker
+	apps      apps
+	expiry    expiry
+
+	admin     *http.Server
+	adminDone chan error
+	public    []net.Addr
+	adminAddr net.Addr
+	ready     atomic.Bool
+}
+
+// New makes a Gateway. The errors are those of Config.Validate, or the
+// system's. It listens nowhere yet.
+func New(cfg Config, log *slog.Logger) (*Gateway, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDevelopment()
+	g := &Gateway{cfg: cfg, development: cfg.Apps[0].Development, log: log, broker: local{}}
+	if err := g.start(); err != nil {
+		g.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// start makes the parts that work without a listener.
+func (g *Gateway) start() (err error) {
+	limits := &g.cfg.Limits
+	if g.fanout, err = engine.NewPool(fanoutWorkers); err != nil {
+		return err
+	}
+	if g.verifiers, err = engine.NewPool(verifyWorkers); err != nil {
+		return err
+	}
+	g.engine, err = engine.New(engine.Config{
+		Handler: sessions{}, Inline: true, Upgrade: g.upgrade, HTTP: g.publicHandler(), Log: g.log,
+		MaxConnections:      limits.MaxConnections,
+		MaxConnectionsPerIP: limits.MaxConnectionsPerIP,
+		MaxHTTPConnections:  limits.MaxHTTPConnections,
+		AcceptRate:          limits.AcceptRate,
+		HandshakeTimeout:    limits.HandshakeTimeout,
+		IdleTimeout:         limits.IdleTimeout,
+		PongTimeout:         limits.PongTimeout,
+		MaxHeaderBytes:      limits.MaxHeaderBytes,
+		MaxMessageBytes:     limits.MaxMessageBytes,
+		QueueBytes:          limits.QueueBytes,
+	})
+	if err != nil {
+		return err
+	}
+	g.apps.byKey = make(map[string]*app)
+	for _, a := range g.cfg.Apps {
+		h := hub.New(hub.Config{Shards: g.engine.Loops(), Pool: g.fanout, Events: presenceEvents{}})
+		one := newApp(g, a, h)
+		g.apps.list = append(g.apps.list, one)
+		g.apps.byKey[a.Key] = one
+	}
+	return nil
+}
+
+const (
+	fanoutWorkers = 64 // shards that deliver at the same time, over all apps
+	verifyWorkers = 64 // tokens that are checked at the same time
+)
+
+// Start opens the listeners: the gateway is ready when it returns.
+func (g *Gateway) Start() error {
+	ln, err := g.listenAdmin()
+	if err != nil {
+		return err
+	}
+	g.adminAddr = ln.Addr()
+	g.admin = &http.Server{Handler: g.adminHandler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug)}
+	g.adminDone = make(chan error, 1)
+	go func() { g.adminDone <- g.admin.Serve(ln) }()
+	for _, address := range g.cfg.Listen {
+		addr, err := g.engine.Listen(address, g.cfg.ReusePort)
+		if err != nil {
+			return err
+		}
+		g.public = append(g.public, addr)
+	}
+	g.ready.Store(true)
+	return nil
+}
+
+// Addresses returns the real addresses of the public listeners and of the
+// admin listener, after Start.
+func (g *Gateway) Addresses() (public []net.Addr, admin net.Addr) { return g.public, g.adminAddr }
+
+// Development reports whether the development app is served.
+func (g *Gateway) Development() bool { return g.development }
+
+// Close ends the gateway at once, without a drain.
+func (g *Gateway) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return g.end(ctx)
+}
+
+// end stops all parts. Connections get what time ctx leaves.
+func (g *Gateway) end(ctx context.Context) error {
+	g.ready.Store(false)
+	g.expiry.stop()
+	var errs []error
+	if g.engine != nil {
+		errs = append(errs, g.engine.Shutdown(ctx))
+	}
+	if g.admin != nil {
+		if err := g.admin.Shutdown(ctx); err != nil {
+			g.admin.Close()
+		}
+		if err := <-g.adminDone; !errors.Is(err, http.ErrServerClosed) {
+			errs = append(errs, fmt.Errorf("admin listener: %w", err))
+		}
+	}
+	for _, p := range []*engine.Pool{g.fanout, g.verifiers} {
+		if p != nil {
+			errs = append(errs, p.Close(time.Second))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+)
+
+// The hooks below shape what a file says before it is put into a Config.
+
+// noBareDurations refuses a number where a duration is meant: it would count
+// nanoseconds.
+func noBareDurations(_, to reflect.Type, v any) (any, error) {
+	if to != reflect.TypeFor[time.Duration]() {
+		return v, nil
+	}
+	switch n := v.(type) {
+	case time.Duration:
+		return n, nil
+	case int, int64, uint64, float64:
+		if fmt.Sprint(n) == "0" {
+			return time.Duration(0), nil
+		}
+		return nil, fmt.Errorf("%v has no unit: write %vs or %vms", n, n, n)
+	}
+	return v, nil
+}
+
+// onOff undoes YAML 1.1's reading of a bare on and off as booleans.
+func onOff(from, to reflect.Type, v any) (any, error) {
+	if to.Kind() == reflect.String && from.Kind() == reflect.Bool {
+		if v.(bool) {
+			return "on", nil
+		}
+		return "off", nil
+	}
+	return v, nil
+}
+
+// appDefaults fills in the keys that an app leaves out.
+func appDefaults(_, to reflect.Type, v any) (any, error) {
+	m, ok := v.(map[string]any)
+	if to != reflect.TypeFor[App]() || !ok {
+		return v, nil
+	}
+	d := defaultApp()
+	filled := map[string]any{
+		"client_events":        d.ClientEvents,
+		"client_event_rate":    d.EventRate,
+		"max_event_bytes":      d.MaxEventBytes,
+		"presence_max_members": d.PresenceMax,
+	}
+	for k, val := range m {
+		filled[k] = val
+	}
+	return filled, nil
+}
+
+// readable turns the decoder's errors into lines that begin with the key.
+func readable(err error) error {
+	var faults []error
+	for _, e := range flatten(err) {
+		var d *mapstructure.DecodeError
+		if errors.As(e, &d) {
+			faults = append(faults, fmt.Errorf("%s: %v", d.Name(), d.Unwrap()))
+		} else {
+			faults = append(faults, e)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func flatten(err error) []error {
+	var out []error
+	if u, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range u.Unwrap() {
+			out = append(out, flatten(e)...)
+		}
+		return out
+	}
+	if u, ok := err.(interface{ WrappedErrors() []error }); ok {
+		for _, e := range u.WrappedErrors() {
+			out = append(out, flatten(e)...)
+		}
+		return out
+	}
+	var d *mapstructure.DecodeError
+	if !errors.As(err, &d) {
+		if inner := errors.Unwrap(err); inner != nil {
+			return flatten(inner)
+		}
+	}
+	return []error{err}
+}
+
+// nearest suggests the known key that differs least from an unknown one.
+func nearest[V any](name string, known map[string]V) string {
+	best, least := "", 4
+	for _, k := range sorted(known) {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// distance is the number of letters to insert, delete or replace.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := corner
+			if a[i] != b[j] {
+				cost = 1 + min(corner, row[j], row[j+1])
+			}
+			corner, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

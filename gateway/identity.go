@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"stentor/protocol"
+)
+
+// identity is whom the gateway takes a client for, and what it may do. Clients
+// without a token share one. It does not change.
+type identity struct {
+	app     *app
+	info    json.RawMessage // for presence; nil if there is none
+	token   bool
+	channel patterns // restricted channels to subscribe to
+	publish patterns // channels to publish to; "#user:" and "#all" in words below
+	expires time.Time
+}
+
+// claims is what a token says: a JWT (RFC 7519) that the app's backend has
+// signed with the app's secret, by HS256.
+type claims struct {
+	jwt.RegisteredClaims                 // sub is the user, exp the end
+	Info                 json.RawMessage `json:"info,omitempty"`
+	Channels             patterns        `json:"channels,omitempty"`
+	Publish              patterns        `json:"publish,omitempty"`
+}
+
+// tokenLeeway forgives clocks that differ a little.
+const tokenLeeway = 10 * time.Second
+
+// verify checks a token and returns what it grants, and to which user.
+func (a *app) verify(token string) (*identity, string, error) {
+	var c claims
+	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return []byte(a.cfg.Secret), nil },
+		jwt.WithValidMethods([]string{"HS256"}), jwt.WithLeeway(tokenLeeway))
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return nil, "", errors.New("the token has expired: get a new one")
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return nil, "", errors.New("the token's signature does not match the app's secret (HS256)")
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		return nil, "", errors.New("the token is no JWT")
+	case err != nil:
+		return nil, "", fmt.Errorf("the token is not valid: %w", err)
+	}
+	if c.Subject != "" {
+		if err := protocol.CheckUser(c.Subject); err != nil {
+			return nil, "", fmt.Errorf("the token's sub: %w", err)
+		}
+	}
+	id := &identity{app: a, token: true, info: c.Info, channel: c.Channels, publish: c.Publish}
+	if c.ExpiresAt != nil {
+		id.expires = c.ExpiresAt.Time.Add(tokenLeeway)
+	}
+	return id, c.Subject, nil
+}
+
+// patterns is channel names, of which one that ends in * stands for all that
+// begin so.
+type patterns []string
+
+func (p patterns) match(name string) bool {
+	for _, s := range p {
+		if prefix, ok := strings.CutSuffix(s, "*"); ok && strings.HasPrefix(name, prefix) || s == name {
+			return true
+		}
+	}
+	return false
+}
+
+// maySubscribe tells why the client may not subscribe to a channel, or nil.
+func (id *identity) maySubscribe(channel, user string) error {
+	if protocol.IsPresence(channel) && user == "" {
+		return errors.New("a presence channel is for clients with a user: connect with a token that has a sub")
+	}
+	switch {
+	case id.app.cfg.Development:
+		return nil
+	case strings.HasPrefix(channel, "#"):
+		return errors.New("channels that begin with # cannot be subscribed to")
+	case !protocol.IsRestricted(channel):
+		return nil
+	case !id.token:
+		return fmt.Errorf("%s needs a token that names it in its channels", channel)
+	case !id.channel.match(channel):
+		return fmt.Errorf("the token's channels do not name %s", channel)
+	}
+	return nil
+}
+
+// mayPublish tells why the client may not publish to a channel, or nil.
+func (id *identity) mayPublish(channel string) error {
+	switch {
+	case id.app.cfg.Development:
+		return nil
+	case !id.token:
+		return errors.New("clients without a token may not publish")
+	case !id.publish.match(channel):
+		return fmt.Errorf("the token's publish does not name %s", channel)
+	}
+	return nil
+}
+
+// mayAddress tells why the client may not publish to users or to all, or nil.
+func (id *identity) mayAddress() error {
+	if id.app.cfg.Development {
+		return nil
+	}
+	return errors.New("only the app's backend may publish to users or to all")
+}

@@ -1,0 +1,211 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/rawbytes"
+	"github.com/knadh/koanf/v2"
+)
+
+// EnvPrefix begins the names of environment variables that set keys.
+const EnvPrefix = "STENTOR_"
+
+// Load reads a configuration: path is a YAML file, empty for none; environ is
+// what os.Environ returns; flags are keys that the command line sets. A later
+// one wins. The result has the defaults for what nobody sets, but not the
+// development app, and is not validated.
+func Load(path string, environ []string, flags map[string]any) (Config, error) {
+	k := koanf.New(".")
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return Config{}, fmt.Errorf("config file: %w", err)
+		}
+		if err := k.Load(rawbytes.Provider(text), yaml.Parser()); err != nil {
+			return Config{}, fmt.Errorf("config file %s: %w", path, err)
+		}
+	}
+	env, err := fromEnv(environ)
+	if err != nil {
+		return Config{}, err
+	}
+	if err := errors.Join(k.Load(confmap.Provider(env, "."), nil), k.Load(confmap.Provider(flags, "."), nil)); err != nil {
+		return Config{}, err
+	}
+	if err := unknown(k.Raw()); err != nil {
+		return Config{}, err
+	}
+	c := Default()
+	err = k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		Result:           &c,
+		TagName:          "koanf",
+		WeaklyTypedInput: true, // environment variables are text
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(
+			mapstructure.StringToTimeDurationHookFunc(),
+			noBareDurations,
+			onOff,
+			mapstructure.StringToSliceHookFunc(","),
+			appDefaults,
+		),
+	}})
+	if err != nil {
+		return Config{}, readable(err)
+	}
+	return c, nil
+}
+
+// Keys returns all keys that are single values, those of apps apart, with their
+// help and the type that they have.
+func Keys() (list []Key) {
+	collect(reflect.TypeFor[Config](), "", func(key string, f reflect.StructField) {
+		if f.Type != reflect.TypeFor[[]App]() {
+			list = append(list, Key{Name: key, Help: f.Tag.Get("help"), Type: f.Type})
+		}
+	})
+	return list
+}
+
+// Key is a thing that can be set.
+type Key struct {
+	Name string // "limits.max_connections"
+	Help string
+	Type reflect.Type
+}
+
+// Flag returns the name of the command line's flag.
+func (k Key) Flag() string { return strings.ReplaceAll(k.Name, "_", "-") }
+
+// Env returns the name of the environment variable.
+func (k Key) Env() string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "__"))
+}
+
+// collect calls f for each field that is not a struct of keys itself.
+func collect(t reflect.Type, prefix string, f func(key string, field reflect.StructField)) {
+	for i := range t.NumField() {
+		field := t.Field(i)
+		name := field.Tag.Get("koanf")
+		if name == "-" {
+			continue
+		}
+		if field.Type.Kind() == reflect.Struct {
+			collect(field.Type, prefix+name+".", f)
+			continue
+		}
+		f(prefix+name, field)
+	}
+}
+
+// fromEnv picks the variables that set keys.
+func fromEnv(environ []string) (map[string]any, error) {
+	byEnv := map[string]string{}
+	for _, k := range Keys() {
+		byEnv[k.Env()] = k.Name
+	}
+	values := map[string]any{}
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		if !strings.HasPrefix(name, EnvPrefix) || foreignEnv(name) {
+			continue
+		}
+		key, ok := byEnv[name]
+		if !ok {
+			if strings.HasPrefix(name, EnvPrefix+"APPS") && name != EnvPrefix+"APPS_DIR" {
+				return nil, fmt.Errorf("environment variable %s: apps can be set in the config file only", name)
+			}
+			return nil, fmt.Errorf("environment variable %s: there is no such key%s", name, nearest(name, byEnv))
+		}
+		values[key] = value
+	}
+	return values, nil
+}
+
+// foreignEnv tells variables that begin with the prefix and are not ours:
+// those of the client commands, and those that Kubernetes sets for a service
+// that is called stentor.
+func foreignEnv(name string) bool {
+	rest := strings.TrimPrefix(name, EnvPrefix)
+	return rest == "URL" || rest == "SECRET" || rest == "TOKEN" || rest == "CONFIG" || rest == "PORT" ||
+		strings.HasPrefix(rest, "PORT_") || strings.HasPrefix(rest, "SERVICE_")
+}
+
+// unknown complains of keys that do not exist.
+func unknown(raw map[string]any) error {
+	var faults []error
+	top := shape(reflect.TypeFor[Config]())
+	app := shape(reflect.TypeFor[App]())
+	hook := shape(reflect.TypeFor[Webhook]())
+	var walk func(path string, raw map[string]any, known map[string]any)
+	walk = func(path string, raw map[string]any, known map[string]any) {
+		for name, v := range raw {
+			inner, ok := known[name]
+			if !ok {
+				faults = append(faults, fmt.Errorf("%s%s: there is no such key%s", path, name, nearest(name, known)))
+				continue
+			}
+			if m, ok := v.(map[string]any); ok {
+				if next, ok := inner.(map[string]any); ok {
+					walk(path+name+".", m, next)
+				} else {
+					faults = append(faults, fmt.Errorf("%s%s: must be a single value or a list", path, name))
+				}
+				continue
+			}
+			if next, ok := inner.(map[string]any); ok && len(next) > 0 && v != nil {
+				faults = append(faults, fmt.Errorf("%s%s: must have keys below it (%s)", path, name, strings.Join(sorted(next), ", ")))
+			}
+		}
+	}
+	walk("", raw, top)
+	each(raw["apps"], func(i int, m map[string]any) {
+		at := fmt.Sprintf("apps[%d].", i)
+		walk(at, m, app)
+		each(m["webhooks"], func(j int, w map[string]any) { walk(fmt.Sprintf("%swebhooks[%d].", at, j), w, hook) })
+	})
+	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(faults...)
+}
+
+// each calls f for each map in a list.
+func each(v any, f func(i int, m map[string]any)) {
+	list, _ := v.([]any)
+	for i, e := range list {
+		if m, ok := e.(map[string]any); ok {
+			f(i, m)
+		}
+	}
+}
+
+// shape returns the keys of a struct; those with keys below them map to these.
+func shape(t reflect.Type) map[string]any {
+	m := map[string]any{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name := f.Tag.Get("koanf")
+		switch {
+		case name == "-":
+		case f.Type.Kind() == reflect.Struct:
+			m[name] = shape(f.Type)
+		default:
+			m[name] = nil
+		}
+	}
+	return m
+}
+
+func sorted[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

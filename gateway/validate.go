@@ -1,0 +1,208 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"stentor/protocol"
+)
+
+// Validate tells all that is wrong with a configuration, one error a fault,
+// each naming its key.
+func (c Config) Validate() error {
+	var faults []error
+	fault := func(key, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	c.validateAddresses(fault)
+	c.validateLimits(fault)
+	c.validateApps(fault)
+	if c.DrainWindow < 0 {
+		fault("drain_window", "is negative (%v)", c.DrainWindow)
+	}
+	if c.TLS != (TLS{}) {
+		fault("tls", "this version does not speak TLS itself, and would serve in the clear: leave tls out and put a proxy in front (docs/deployment.md)")
+	}
+	switch c.Compression {
+	case "off":
+	case "on":
+		fault("compression", "this version does not compress: set it to off")
+	default:
+		fault("compression", "is %q: use off or on", c.Compression)
+	}
+	if c.AppsDir != "" {
+		fault("apps_dir", "this version does not watch a folder of apps: list them under apps")
+	}
+	return errors.Join(faults...)
+}
+
+// Warnings tells of keys that are set and have no effect in this version.
+func (c Config) Warnings() (list []string) {
+	for i, a := range c.Apps {
+		for key, set := range map[string]bool{
+			"webhooks":           len(a.Webhooks) > 0,
+			"watchlist":          a.Watchlist,
+			"subscription_count": a.SubCount,
+		} {
+			if set {
+				list = append(list, fmt.Sprintf("apps[%d].%s: has no effect in this version", i, key))
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+type faultFunc func(key, format string, args ...any)
+
+func (c Config) validateAddresses(fault faultFunc) {
+	if len(c.Listen) == 0 {
+		fault("listen", "no address: give one, 127.0.0.1:8080 for example")
+	}
+	for _, a := range c.Listen {
+		checkAddress("listen", a, fault)
+		if len(c.Apps) == 0 && !loopback(a) {
+			fault("listen", "%s is reachable from outside, and the development app, which lets everybody do everything, is for this machine only: configure an app under apps, or listen on 127.0.0.1", a)
+		}
+	}
+	checkAddress("admin", c.Admin, fault)
+	if len(c.Apps) == 0 && !loopback(c.Admin) {
+		fault("admin", "%s is reachable from outside, and so are the development app and the profiles: configure an app under apps, or listen on 127.0.0.1", c.Admin)
+	}
+}
+
+func checkAddress(key, address string, fault faultFunc) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		switch {
+		case path == "":
+			fault(key, "unix: without a path: give one, unix:/run/stentor.sock for example")
+		case len(path) > 107:
+			fault(key, "the path of %s has %d bytes, the system allows 107", address, len(path))
+		}
+		return
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		fault(key, "%q is no address: use host:port, [::]:8080 for all, or unix:/path", address)
+		return
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
+		fault(key, "%q has no valid port (0 to 65535)", address)
+	}
+	if strings.ContainsAny(host, "/ ") {
+		fault(key, "%q has no valid host", address)
+	}
+}
+
+// loopback reports whether only this machine can reach an address.
+func loopback(address string) bool {
+	if strings.HasPrefix(address, "unix:") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return true // not an address at all: a fault of its own
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+func (c Config) validateLimits(fault faultFunc) {
+	l := c.Limits
+	for _, n := range []struct {
+		key      string
+		v, least int
+	}{
+		{"max_connections", l.MaxConnections, 0},
+		{"max_connections_per_ip", l.MaxConnectionsPerIP, 0},
+		{"max_http_connections", l.MaxHTTPConnections, 1},
+		{"max_subscriptions", l.MaxSubscriptions, 0},
+		{"max_header_bytes", l.MaxHeaderBytes, 1024},
+		{"max_message_bytes", l.MaxMessageBytes, 128},
+		{"accept_rate", l.AcceptRate, 0},
+		{"queue_bytes", l.QueueBytes, 1024},
+	} {
+		if n.v < n.least {
+			fault("limits."+n.key, "is %d, must be at least %d", n.v, n.least)
+		}
+	}
+	const most = 1 << 30
+	for key, v := range map[string]int{"max_header_bytes": l.MaxHeaderBytes, "max_message_bytes": l.MaxMessageBytes} {
+		if v > most {
+			fault("limits."+key, "is %d, must be at most %d", v, most)
+		}
+	}
+	for _, d := range []struct {
+		key string
+		v   time.Duration
+	}{
+		{"handshake_timeout", l.HandshakeTimeout},
+		{"idle_timeout", l.IdleTimeout},
+		{"pong_timeout", l.PongTimeout},
+	} {
+		if d.v < 100*time.Millisecond || d.v > 24*time.Hour {
+			fault("limits."+d.key, "is %v, must be from 100ms to 24h", d.v)
+		}
+	}
+}
+
+func (c Config) validateApps(fault faultFunc) {
+	ids, keys, secrets := map[string]int{}, map[string]int{}, map[string]int{}
+	for i, a := range c.Apps {
+		at := func(key string) string { return fmt.Sprintf("apps[%d].%s", i, key) }
+		for _, f := range []struct {
+			key, v string
+			seen   map[string]int
+		}{{"id", a.ID, ids}, {"key", a.Key, keys}, {"secret", a.Secret, secrets}} {
+			if f.v == "" {
+				fault(at(f.key), "is missing")
+				continue
+			}
+			if f.key != "secret" && protocol.CheckChannel(f.v) != nil {
+				fault(at(f.key), "%q: use letters, digits and _ - = @ , . ;", f.v)
+			}
+			if first, twice := f.seen[f.v]; twice {
+				fault(at(f.key), "is the same as apps[%d].%s: it must be unique, it tells the apps apart", first, f.key)
+				continue
+			}
+			f.seen[f.v] = i
+		}
+		if a.Secret != "" && len(a.Secret) < 8 {
+			fault(at("secret"), "has %d characters: use 8 or more, random ones", len(a.Secret))
+		}
+		for _, o := range a.AllowedOrigins {
+			if err := checkOrigin(o); err != nil {
+				fault(at("allowed_origins"), "%v", err)
+			}
+		}
+		for _, w := range a.Webhooks {
+			if u, err := url.Parse(w.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+				fault(at("webhooks"), "%q is no http or https URL", w.URL)
+			}
+		}
+		for key, v := range map[string]int{"client_event_rate": a.EventRate, "max_event_bytes": a.MaxEventBytes, "presence_max_members": a.PresenceMax} {
+			if v < 0 {
+				fault(at(key), "is negative (%d)", v)
+			}
+		}
+	}
+}
+
+// checkOrigin tells what is wrong with an entry of allowed_origins: a scheme
+// and a host, which may begin with "*." for all below it.
+func checkOrigin(o string) error {
+	u, err := url.Parse(strings.Replace(o, "://*.", "://", 1))
+	if err != nil || u.Host == "" || u.Scheme == "" || u.Path != "" || u.RawQuery != "" || strings.Contains(u.Host, "*") {
+		return fmt.Errorf("%q is no origin: use https://example.com, with a port if it has one, or https://*.example.com", o)
+	}
+	return nil
+}

@@ -1,0 +1,20 @@
+// Package web holds the pages that the gateway serves, embedded.
+package web
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed assets
+var embedded embed.FS
+
+// Assets is the files of the pages; index.html is the first.
+var Assets fs.FS = must(fs.Sub(embedded, "assets"))
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return v
+}
