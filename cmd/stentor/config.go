@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"stentor/gateway"
+)
+
+// addConfigFlags gives a command a flag for each key of the configuration.
+func addConfigFlags(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.String("config", "", "configuration file, YAML (environment: STENTOR_CONFIG)")
+	fs.SortFlags = false
+	for _, k := range gateway.Keys() {
+		switch k.Type {
+		case reflect.TypeFor[[]string]():
+			fs.StringSlice(k.Flag(), nil, k.Help)
+		case reflect.TypeFor[bool]():
+			fs.Bool(k.Flag(), false, k.Help)
+		case reflect.TypeFor[int]():
+			fs.Int(k.Flag(), 0, k.Help)
+		case reflect.TypeFor[time.Duration]():
+			fs.Duration(k.Flag(), 0, k.Help)
+		default:
+			fs.String(k.Flag(), "", k.Help)
+		}
+	}
+	cmd.Long += `
+
+Each key of the configuration can be set in the file, by an environment
+variable (limits.max_connections: STENTOR_LIMITS__MAX_CONNECTIONS) and by a
+flag; a flag wins over the environment, the environment over the file. Apps can
+be set in the file only.`
+}
+
+// loadConfig reads the configuration that a command line asks for.
+func loadConfig(cmd *cobra.Command) (gateway.Config, error) {
+	path, _ := cmd.Flags().GetString("config")
+	if path == "" {
+		path = os.Getenv("STENTOR_CONFIG")
+	}
+	values := map[string]any{}
+	for _, k := range gateway.Keys() {
+		f := cmd.Flags().Lookup(k.Flag())
+		if !f.Changed {
+			continue
+		}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values[k.Name] = list.GetSlice()
+		} else {
+			values[k.Name] = f.Value.String()
+		}
+	}
+	cfg, err := gateway.Load(path, os.Environ(), values)
+	if err == nil {
+		err = cfg.Validate()
+	}
+	if err != nil {
+		return cfg, &usageError{fmt.Errorf("the configuration is not valid:\n%w", err)}
+	}
+	return cfg, nil
+}
+
+func newCheckconfig() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "checkconfig",
+		Short: "Check the configuration and print what is in effect, secrets masked",
+		Long:  "Checkconfig reads the configuration as serve would, tells all that is wrong with\nit, or prints what is in effect, with secrets masked.",
+		Example: `  stentor checkconfig
+  stentor checkconfig --limits.max-connections 100000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			for _, w := range cfg.Warnings() {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
+			}
+			text, err := cfg.Effective()
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(text)
+			return err
+		},
+	}
+	addConfigFlags(cmd)
+	return cmd
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"stentor/gateway"
+)
+
+func newServe() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the gateway",
+		Long: `Serve runs the gateway. With nothing else it listens on this machine only, on
+127.0.0.1:8080 for clients, backends and pages, and on 127.0.0.1:8081 for the
+operator, and serves one development app: id dev, key dev-key, secret
+dev-secret.
+
+SIGINT and SIGTERM stop it gently: it takes no new connections and closes those
+there are over drain_window. A second signal stops it at once.`,
+		Example: `  stentor serve
+  stentor serve --listen 127.0.0.1:9000 --admin 127.0.0.1:9001
+  stentor serve --drain-window 5s --limits.max-connections 100000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cfg, cmd.OutOrStdout(), newLogger(os.Stderr))
+		},
+	}
+	addConfigFlags(cmd)
+	return cmd
+}
+
+// newLogger writes text to a terminal and JSON to anything else.
+func newLogger(f *os.File) *slog.Logger {
+	if term.IsTerminal(int(f.Fd())) {
+		return slog.New(slog.NewTextHandler(f, nil))
+	}
+	return slog.New(slog.NewJSONHandler(f, nil))
+}
+
+func serve(cfg gateway.Config, out io.Writer, log *slog.Logger) error {
+	// Before the ready line, since whoever waits for it may signal at once.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	for _, w := range cfg.Warnings() {
+		log.Warn(w)
+	}
+	g, err := gateway.New(cfg, log)
+	if err != nil {
+		return err
+	}
+	if err := g.Start(); err != nil {
+		g.Close()
+		return err
+	}
+	public, admin := g.Addresses()
+	fmt.Fprintf(out, "stentor: ready, listening on %s, admin %s\n", join(public), name(admin))
+	if g.Development() {
+		log.Info("the development app is served: key dev-key, secret dev-secret; clients may do everything")
+	}
+
+	log.Info("stopping", "signal", (<-signals).String())
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	go func() {
+		s := <-signals
+		cancel(fmt.Errorf("stopped at once by a second signal (%v), connections were cut off", s))
+	}()
+	err = g.Drain(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+func join(addrs []net.Addr) string {
+	names := make([]string, len(addrs))
+	for i, a := range addrs {
+		names[i] = name(a)
+	}
+	return strings.Join(names, ", ")
+}
+
+// name writes an address as the configuration does.
+func name(a net.Addr) string {
+	if a.Network() == "unix" {
+		return "unix:" + a.String()
+	}
+	return a.String()
+}

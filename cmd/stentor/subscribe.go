@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+	"github.com/spf13/cobra"
+)
+
+// subscribeFlags are those of subscribe.
+type subscribeFlags struct {
+	url, app, token, user string
+	json                  bool
+	count                 int
+}
+
+func newSubscribe() *cobra.Command {
+	var f subscribeFlags
+	cmd := &cobra.Command{
+		Use:   "subscribe CHANNEL...",
+		Short: "Print what arrives on channels",
+		Long: `Subscribe connects as a client of the native dialect, prints what arrives on
+the channels, and comes back by itself when the connection is lost.`,
+		Example: `  stentor subscribe news
+  stentor subscribe news presence-lobby --user alice --json
+  stentor subscribe news --count 1`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			t := &tail{flags: &f, channels: args, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr()}
+			return t.run(ctx)
+		},
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&f.url, "url", fallback("STENTOR_URL", "http://127.0.0.1:8080"), "the gateway's address (environment: STENTOR_URL)")
+	fs.StringVar(&f.app, "app", "", "the app's key, where there are several")
+	fs.StringVar(&f.token, "token", fallback("STENTOR_TOKEN", ""), "token that says who this is and what it may (environment: STENTOR_TOKEN)")
+	fs.StringVar(&f.user, "user", "", "user id; counts for the development app only")
+	fs.BoolVar(&f.json, "json", false, "print each message as the JSON that came")
+	fs.IntVar(&f.count, "count", 0, "end after so many messages")
+	return cmd
+}
+
+// tail prints what arrives.
+type tail struct {
+	flags    *subscribeFlags
+	channels []string
+	out      io.Writer // messages
+	notes    io.Writer // what happens to the connection
+	seen     int
+	retry    time.Duration // when the gateway wants to see us again; 0 if it has not said
+}
+
+// final is an error that coming back would not mend.
+type final struct{ error }
+
+var errEnough = errors.New("enough messages have come")
+
+// run connects again and again until ctx ends or there is no sense in it.
+func (t *tail) run(ctx context.Context) error {
+	const most = 10 * time.Second
+	for wait := 250 * time.Millisecond; ; wait = min(2*wait, most) {
+		began := time.Now()
+		err := t.once(ctx)
+		var f final
+		switch {
+		case ctx.Err() != nil || errors.Is(err, errEnough):
+			return nil
+		case errors.As(err, &f):
+			return f.error
+		}
+		if time.Since(began) > most {
+			wait = 250 * time.Millisecond
+		}
+		pause := max(t.retry, time.Duration(rand.Int64N(int64(wait))))
+		t.retry = 0
+		fmt.Fprintf(t.notes, "stentor: %v; again in %v\n", err, pause.Round(time.Millisecond))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// address makes the URL of the WebSocket.
+func (t *tail) address() (string, error) {
+	base, err := httpURL(t.flags.url)
+	if err != nil {
+		return "", final{&usageError{err}}
+	}
+	q := url.Values{}
+	for name, v := range map[string]string{"app": t.flags.app, "token": t.flags.token, "user": t.flags.user} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	return "ws" + strings.TrimPrefix(base, "http") + "/ws?" + q.Encode(), nil
+}
+
+// once is the life of one connection.
+func (t *tail) once(ctx context.Context) error {
+	address, err := t.address()
+	if err != nil {
+		return err
+	}
+	dialing, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	conn, br, _, err := ws.Dial(dialing, address)
+	if err != nil {
+		var status ws.StatusError
+		if errors.As(err, &status) && status < 500 {
+			return final{fmt.Errorf("the gateway refused the connection: %w", err)}
+		}
+		return fmt.Errorf("cannot connect: %w", err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	for i, ch := range t.channels {
+		cmd, _ := json.Marshal(map[string]any{"type": "subscribe", "id": i + 1, "channel": ch})
+		if err := wsutil.WriteClientText(conn, cmd); err != nil {
+			return err
+		}
+	}
+	var rw io.ReadWriter = conn
+	if br != nil { // what came with the handshake's answer
+		rw = struct {
+			io.Reader
+			io.Writer
+		}{br, conn}
+	}
+	for {
+		conn.SetReadDeadline(time.Now().Add(5 * time.Minute)) // the server pings sooner
+		text, err := wsutil.ReadServerText(rw)
+		if err != nil {
+			return t.closed(err)
+		}
+		if err := t.message(text); err != nil {
+			return err
+		}
+	}
+}
+
+// closed tells whether to come back after a close.
+func (t *tail) closed(err error) error {
+	var c wsutil.ClosedError
+	if !errors.As(err, &c) {
+		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+			return errors.New("the connection is lost")
+		}
+		return err
+	}
+	err = fmt.Errorf("the gateway closed the connection (%d): %s", c.Code, c.Reason)
+	switch c.Code {
+	case 4001, 4401, 4403:
+		return final{err}
+	}
+	return err
+}
+
+// message prints one message.
+func (t *tail) message(text []byte) error {
+	var m struct {
+		Type, Channel, Event, User, Message, Encoding string
+		Code                                          any // a word in an error, a number in a bye
+		Data, Info                                    json.RawMessage
+		Retry                                         int64 `json:"retry_ms"`
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return fmt.Errorf("not understood: %q", text)
+	}
+	switch m.Type {
+	case "error":
+		return final{fmt.Errorf("%v: %s", m.Code, m.Message)}
+	case "bye":
+		t.retry = time.Duration(m.Retry) * time.Millisecond
+		return nil // the Close frame follows
+	case "subscribed":
+		fmt.Fprintf(t.notes, "stentor: subscribed to %s\n", m.Channel)
+		return nil
+	case "message", "join", "leave":
+	default:
+		return nil
+	}
+	if t.flags.json {
+		fmt.Fprintf(t.out, "%s\n", text)
+	} else {
+		fmt.Fprintln(t.out, line(m.Type, m.Channel, m.Event, m.User, m.Encoding, m.Data, m.Info))
+	}
+	if t.seen++; t.flags.count > 0 && t.seen >= t.flags.count {
+		return errEnough
+	}
+	return nil
+}
+
+// line is a message for people.
+func line(typ, channel, event, user, encoding string, data, info json.RawMessage) string {
+	head := time.Now().Format("15:04:05.000") + " " + channel
+	if channel == "" {
+		head += "-"
+	}
+	if typ != "message" {
+		return strings.TrimSpace(fmt.Sprintf("%s %s %s %s", head, typ, user, info))
+	}
+	if user != "" {
+		event += " from " + user
+	}
+	if encoding != "" {
+		event += " (" + encoding + ")"
+	}
+	return fmt.Sprintf("%s %s %s", head, event, printable(data))
+}
+
+// printable makes data fit for a terminal: JSON already escapes control
+// characters below U+0020, these are the others that terminals obey.
+func printable(data []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, string(data))
+}
