@@ -9,7 +9,7 @@ import (
 
 // Ways to end, all on the loop:
 //
-//	closing     we sent a Close frame first, and wait for the peer's
+//	closeBegun  we sent a Close frame first, and wait for the peer's
 //	peerCloses  the peer's Close frame came: answer, FIN, wait for its FIN
 //	fail        it broke the protocol: Close frame, FIN, wait for its FIN
 //	end         the socket is of no use, or all has been said: gone
@@ -34,13 +34,49 @@ func (l *loop) leave(c *conn, r Reason, next phase) {
 	l.raise(c, event{kind: eventClose, reason: r})
 }
 
-// closing is the loop's part of Conn.Close: the Close frame is queued.
-func (l *loop) closing(c *conn, r Reason) {
+// closeBegun is the loop's part of Conn.Close: the Close frame is queued.
+func (l *loop) closeBegun(c *conn, r Reason) {
+	c.clearTask()
 	if !c.phase().talking() {
 		return
 	}
 	l.leave(c, r, phaseClosing)
-	c.allowReads(flagPaused) // to see the peer's answer
+	switch {
+	case c.has(flagLost):
+		l.end(c, r)
+	case c.has(flagAnswered):
+		l.sayFin(c)
+	default:
+		c.allowReads(flagPaused) // to see the peer's answer
+	}
+}
+
+// broken is the loop's part of a write that failed.
+func (l *loop) broken(c *conn, r Reason) {
+	c.clearTask()
+	l.end(c, r)
+}
+
+func (c *conn) clearTask() {
+	if c.word.lock(c.word.gen()) {
+		c.clear(flagTask)
+		c.word.unlock()
+	}
+}
+
+// waitsForTask notes what has happened to a connection that was sealed, for
+// the task that is in the mailbox on that account: its reason is the one that
+// counts. It reports false if there is no such task.
+func (c *conn) waitsForTask(what uint32) bool {
+	if !c.phase().talking() || !c.word.lock(c.word.gen()) {
+		return false
+	}
+	defer c.word.unlock()
+	if !c.has(flagTask) {
+		return false
+	}
+	c.set(what)
+	return true
 }
 
 // peerCloses handles a Close frame. When we have sent one, it is the answer.
@@ -48,6 +84,9 @@ func (l *loop) peerCloses(c *conn, body []byte) {
 	code, text, err := frame.ParseClose(body)
 	if err != nil {
 		l.violated(c, err)
+		return
+	}
+	if c.waitsForTask(flagAnswered) {
 		return
 	}
 	if c.phase() == phaseClosing {
@@ -67,6 +106,9 @@ func (l *loop) peerCloses(c *conn, body []byte) {
 
 // fail fails the connection with a Close frame; the peer's is not waited for.
 func (l *loop) fail(c *conn, r Reason) {
+	if c.waitsForTask(flagAnswered) {
+		return
+	}
 	if !c.phase().talking() {
 		l.end(c, r)
 		return
@@ -112,7 +154,7 @@ func (l *loop) sendFin(c *conn) {
 // end lets go of the socket. The slot is free some turns later.
 func (l *loop) end(c *conn, r Reason) {
 	switch p := c.phase(); {
-	case p <= phaseGone:
+	case p <= phaseGone || c.waitsForTask(flagLost):
 		return
 	case p == phaseHandshake || p == phaseVerify:
 		l.stats.handshake(outcomeOf(r))

@@ -34,10 +34,14 @@ type Conn struct {
 // once is copied to the connection's queue. The errors are ErrClosed and
 // ErrOverflow. payload is not kept.
 func (h Conn) Write(op OpCode, payload []byte) error {
-	if h.c == nil || !h.c.word.lock(h.gen) {
+	if h.c == nil {
 		return ErrClosed
 	}
 	l := h.c.loop()
+	if !h.c.word.lock(h.gen) {
+		l.stats.sent(Dropped, 1)
+		return ErrClosed
+	}
 	o := h.c.writeMessage(op, payload)
 	h.c.word.unlock()
 	l.stats.sent(o, 1)
@@ -80,14 +84,18 @@ type Guard struct {
 // they must never change again. It allocates only to begin a queue. n is the
 // number of frames, for the counters.
 func (h Conn) Send(frames []byte, n int, g Guard) Outcome {
-	if h.c == nil || !h.c.word.lock(h.gen) {
+	if h.c == nil {
+		return Dropped
+	}
+	l := h.c.loop()
+	if !h.c.word.lock(h.gen) {
+		l.stats.sent(Dropped, n)
 		return Dropped
 	}
 	if g.Word != nil && g.Word.Load() != g.Want {
 		h.c.word.unlock()
 		return Stale
 	}
-	l := h.c.loop()
 	o := h.c.write(frames, true)
 	h.c.word.unlock()
 	l.stats.sent(o, n)

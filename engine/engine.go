@@ -32,9 +32,11 @@ type Engine struct {
 	listeners []*listener
 	unixPaths []string
 
-	stopTick chan struct{}
+	stopTick chan struct{} // closed once, to end the ticker
+	tickOnce sync.Once
+	tickDone chan struct{} // closed when it has ended
 	closed   sync.Once
-	wg       sync.WaitGroup // loops and ticker
+	wg       sync.WaitGroup // loops
 }
 
 // New makes an Engine and starts its loops. It listens nowhere yet. An error
@@ -56,6 +58,7 @@ func New(cfg Config) (*Engine, error) {
 		rate:     newRate(cfg.AcceptRate),
 		networks: newNetworks(cfg.MaxConnectionsPerIP),
 		stopTick: make(chan struct{}),
+		tickDone: make(chan struct{}),
 	}
 	e.web = newWeb(e)
 	for i := range cfg.Loops {
@@ -73,7 +76,7 @@ func New(cfg Config) (*Engine, error) {
 	for _, l := range e.loops {
 		e.wg.Go(l.run)
 	}
-	e.wg.Go(e.tick)
+	go e.tick()
 	go e.web.run()
 	return e, nil
 }
@@ -88,6 +91,7 @@ func (e *Engine) discard() {
 
 // tick drives the clock and the sweeps. It ends with stopTick.
 func (e *Engine) tick() {
+	defer close(e.tickDone)
 	t := time.NewTicker(e.tickPeriod())
 	defer t.Stop()
 	start := time.Now()
@@ -204,12 +208,16 @@ func (e *Engine) shutdown(ctx context.Context) error {
 	e.StopListening()
 	webErr := make(chan error, 1)
 	go func() { webErr <- e.web.shutdown(ctx) }()
+	for _, l := range e.loops {
+		l.post(task{kind: taskCall, arg: l.dropHandshakes})
+	}
 	e.Each(func(c Conn) bool {
 		c.closeAs(Reason{StatusGoingAway, "the server is shutting down", ByShutdown})
 		return true
 	})
 	err := e.awaitEmpty(ctx)
-	close(e.stopTick)
+	e.tickOnce.Do(func() { close(e.stopTick) })
+	<-e.tickDone
 	for _, l := range e.loops {
 		l.post(task{kind: taskCall, arg: l.stop})
 	}

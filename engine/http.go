@@ -44,7 +44,7 @@ func newWeb(e *Engine) *web {
 		ReadHeaderTimeout: e.cfg.HandshakeTimeout,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       e.cfg.IdleTimeout,
+		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    e.cfg.MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(e.cfg.Log.Handler(), slog.LevelDebug),
 	}

@@ -236,6 +236,10 @@ func (ln *listener) close() {
 // already. The request has often come by now: it is handled before the poller
 // gets to know the connection, which saves an event.
 func (l *loop) begin(fd int, seen []byte) {
+	if l.closing {
+		unix.Close(fd)
+		return
+	}
 	c := l.slab.get(l)
 	l.poll.Stamp(&c.op, fd)
 	c.word.issue()

@@ -30,7 +30,8 @@ type loop struct {
 	dying     []*conn // detached; an event of theirs may be pending in this batch
 	dead      []*conn // no event can be pending
 	spare     []task
-	sweepFrom int // chunk at which a sweep goes on
+	sweepFrom int  // chunk at which a sweep goes on
+	closing   bool // the engine shuts down: nothing begins
 }
 
 func newLoop(e *Engine, index int) (*loop, error) {
@@ -53,15 +54,28 @@ func (l *loop) run() {
 	}
 }
 
-// stop releases what is left, on the loop, and ends it.
-func (l *loop) stop() {
+// dropHandshakes ends what has not become a WebSocket, and lets nothing begin
+// any more.
+func (l *loop) dropHandshakes() {
+	l.closing = true
+	l.endAll(func(p phase) bool { return p == phaseHandshake || p == phaseVerify })
+}
+
+// endAll ends the connections in certain phases.
+func (l *loop) endAll(which func(phase) bool) {
 	for _, ch := range l.slab.chunks {
 		for i := range ch.conns {
-			if c := &ch.conns[i]; c.phase() > phaseGone {
+			if c := &ch.conns[i]; which(ch.phase[i]) {
+				c.clearTask() // there may be no turn for it any more
 				l.end(c, Reason{statusAbnormal, "", ByShutdown})
 			}
 		}
 	}
+}
+
+// stop releases what is left, on the loop, and ends it.
+func (l *loop) stop() {
+	l.endAll(func(p phase) bool { return p > phaseGone })
 	l.mail.mu.Lock()
 	l.mail.closed = true
 	l.mail.mu.Unlock()

@@ -76,9 +76,9 @@ func (l *loop) do(t *task) {
 	}
 	switch t.kind {
 	case taskClosing:
-		l.closing(c, t.reason)
+		l.closeBegun(c, t.reason)
 	case taskBroken:
-		l.end(c, t.reason)
+		l.broken(c, t.reason)
 	case taskReads:
 		l.adjustReads(c)
 	case taskHup:

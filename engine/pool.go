@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -51,17 +54,20 @@ func (p *Pool) Submit(f func()) {
 
 // run runs f and then what waits.
 func (p *Pool) run(f func()) {
-	defer func() { // also if f panics, which ants logs
-		if f != nil {
-			p.mu.Lock()
-			p.active--
-			p.mu.Unlock()
-		}
-	}()
 	for f != nil {
-		f()
+		call(f)
 		f = p.next()
 	}
+}
+
+// call calls f and survives its panic.
+func call(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			slog.Error("a function on the pool panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	f()
 }
 
 // next takes what has waited longest, or ends a goroutine's activity.

@@ -14,7 +14,7 @@ import (
 
 // onRead is the poller's callback on readability, with or without a FIN.
 func (c *conn) onRead(netpoll.Poll) error {
-	if c.phase().reading() && !c.has(flagPaused) {
+	if c.phase().reading() && !c.has(flagPaused|flagLost) {
 		c.loop().readOnce(c)
 	}
 	return nil
@@ -30,19 +30,19 @@ func (c *conn) onHup(netpoll.Poll) error {
 
 // hungUp reads what the peer has sent before it hung up, up to the end.
 func (l *loop) hungUp(c *conn) {
-	for c.phase().reading() && !c.has(flagPaused) {
+	for c.phase().reading() && !c.has(flagPaused|flagLost) {
 		if l.readOnce(c) {
 			continue
 		}
 		// Nothing to read: the hint was meant for an earlier connection of this
 		// slot. Should it not have been, make sure of the operator; for one that
 		// is registered this fails and changes nothing.
-		if c.phase().reading() {
+		if c.phase().reading() && !c.has(flagLost) {
 			l.poll.Control(&c.op, netpoll.PollReadable)
 		}
 		return
 	}
-	if c.phase().reading() && c.word.lock(c.word.gen()) {
+	if c.phase().reading() && !c.has(flagLost) && c.word.lock(c.word.gen()) {
 		c.set(flagHup)
 		c.word.unlock()
 	}

@@ -38,6 +38,9 @@ const (
 	flagMuted                 // the poller does not watch for readability
 	flagHup                   // the poller has dropped the operator on a hang-up; read on to the end
 	flagBusy                  // work is not nil: events go to the pool, to stay in order
+	flagTask                  // the task that follows sealing has not been done yet
+	flagAnswered              // meanwhile the peer's part of the closing handshake came,
+	flagLost                  // or the end of the stream
 	flagEvent                 // the Close event has not returned yet
 	flagClosed                // the descriptor is closed, the slot is not free yet
 )

@@ -137,6 +137,7 @@ func (c *conn) sealWith(r Reason) {
 		return
 	}
 	c.sendClose(r.Code, r.Text)
+	c.set(flagTask)
 	c.loop().post(task{kind: taskClosing, conn: c, gen: c.word.gen(), reason: r})
 }
 
@@ -158,7 +159,7 @@ func (c *conn) sendClose(code int, text string) {
 // broke notes that the socket is of no use any more. The caller holds the
 // lock.
 func (c *conn) broke(errno syscall.Errno) {
-	c.set(flagSealed)
+	c.set(flagSealed | flagTask)
 	c.dropQueue()
 	c.loop().post(task{kind: taskBroken, conn: c, gen: c.word.gen(),
 		reason: Reason{statusAbnormal, errno.Error(), ByReset}})

@@ -9,7 +9,7 @@ import (
 // maxBatch bounds the events that one system call fetches. A batch that is
 // full is followed by another at once, so nothing is lost by a bound; it keeps
 // the time between two wake-ups of a loop short.
-const maxBatch = 1024
+const maxBatch = 512
 
 // tame keeps a poller's event table small. netpoll doubles the table whenever
 // a batch fills it, up to 131,072 events, never shrinks it, and gives each

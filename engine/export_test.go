@@ -1,0 +1,17 @@
+package engine
+
+// stopClock stops the engine's ticker, so that a test can set the time.
+func (e *Engine) stopClock() {
+	e.tickOnce.Do(func() { close(e.stopTick) })
+	<-e.tickDone
+}
+
+// sweepAll runs a sweep on every loop and waits for its first turn.
+func (e *Engine) sweepAll() {
+	for _, l := range e.loops {
+		done := make(chan struct{})
+		l.post(task{kind: taskTick})
+		l.post(task{kind: taskCall, arg: func() { close(done) }})
+		<-done
+	}
+}
