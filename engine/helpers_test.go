@@ -191,14 +191,18 @@ func (p *peer) text(s string) { p.t.Helper(); p.write(masked(true, ws.OpText, s)
 // next reads a frame.
 func (p *peer) next() (ws.OpCode, string) {
 	p.t.Helper()
-	f, err := ws.ReadFrame(p.r)
+	h, err := ws.ReadHeader(p.r)
 	if err != nil {
 		p.t.Fatalf("reading a frame: %v", err)
 	}
-	if f.Header.Masked || !f.Header.Fin {
-		p.t.Fatalf("a server's frame is %+v", f.Header)
+	if h.Masked || !h.Fin {
+		p.t.Fatalf("a server's frame is %+v", h)
 	}
-	return f.Header.OpCode, string(f.Payload)
+	payload := make([]byte, h.Length)
+	if _, err := io.ReadFull(p.r, payload); err != nil {
+		p.t.Fatalf("reading a frame of %d bytes: %v", h.Length, err)
+	}
+	return h.OpCode, string(payload)
 }
 
 func (p *peer) wantText(want string) {

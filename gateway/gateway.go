@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ type Gateway struct {
 	public    []net.Addr
 	adminAddr net.Addr
 	ready     atomic.Bool
+	ended     sync.Once
 }
 
 // New makes a Gateway. The errors are those of Config.Validate, or the
@@ -118,15 +120,21 @@ func (g *Gateway) Addresses() (public []net.Addr, admin net.Addr) { return g.pub
 // Development reports whether the development app is served.
 func (g *Gateway) Development() bool { return g.development }
 
-// Close ends the gateway at once, without a drain.
+// Close ends the gateway at once, without a drain. After Drain, or after Close,
+// it does nothing.
 func (g *Gateway) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	return g.end(ctx)
 }
 
-// end stops all parts. Connections get what time ctx leaves.
-func (g *Gateway) end(ctx context.Context) error {
+// end stops all parts, once. Connections get what time ctx leaves.
+func (g *Gateway) end(ctx context.Context) (err error) {
+	g.ended.Do(func() { err = g.stop(ctx) })
+	return err
+}
+
+func (g *Gateway) stop(ctx context.Context) error {
 	g.ready.Store(false)
 	g.expiry.stop()
 	var errs []error

@@ -88,9 +88,9 @@ func (id *identity) maySubscribe(channel, user string) error {
 	case !protocol.IsRestricted(channel):
 		return nil
 	case !id.token:
-		return fmt.Errorf("%s needs a token that names it in its channels", channel)
+		return fmt.Errorf("a token must name this channel in its channels: %s", channel)
 	case !id.channel.match(channel):
-		return fmt.Errorf("the token's channels do not name %s", channel)
+		return fmt.Errorf("the token's channels do not name this channel: %s", channel)
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (id *identity) mayPublish(channel string) error {
 	case !id.token:
 		return errors.New("clients without a token may not publish")
 	case !id.publish.match(channel):
-		return fmt.Errorf("the token's publish does not name %s", channel)
+		return fmt.Errorf("the token's publish does not name this channel: %s", channel)
 	}
 	return nil
 }

@@ -13,9 +13,12 @@ func (g *Gateway) publicHandler() http.Handler {
 	mux.Handle("/api/", g.apiHandler())
 	mux.Handle("GET /{$}", page("index.html"))
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", secured(http.FileServerFS(web.Assets))))
-	mux.HandleFunc("GET /assets/here.json", g.here)
-	for _, path := range []string{"/ws", "/raw/", "/echo"} {
+	mux.Handle("GET /assets/here.json", secured(http.HandlerFunc(g.here)))
+	for _, path := range []string{"/ws", "/raw/"} {
 		mux.HandleFunc(path, wantsWebSocket)
+	}
+	if g.echo() {
+		mux.HandleFunc("/echo", wantsWebSocket)
 	}
 	return mux
 }
@@ -43,10 +46,16 @@ func secured(h http.Handler) http.Handler {
 
 // here tells the first page what runs. The secret is told only where everybody
 // knows it.
-func (g *Gateway) here(w http.ResponseWriter, _ *http.Request) {
+func (g *Gateway) here(w http.ResponseWriter, r *http.Request) {
 	secret := ""
 	if g.development {
 		secret = g.cfg.Apps[0].Secret
+	}
+	// Whether a page from here may connect to the only app without a token.
+	anonymous := false
+	if len(g.apps.list) == 1 {
+		a := g.apps.list[0]
+		anonymous = a.anonymous != nil && (a.allows("http://"+r.Host) || a.allows("https://"+r.Host))
 	}
 	body, _ := json.Marshal(map[string]any{
 		"version":     Version(),
@@ -54,7 +63,7 @@ func (g *Gateway) here(w http.ResponseWriter, _ *http.Request) {
 		"secret":      secret,
 		"echo":        g.echo(),
 		"apps":        len(g.apps.list),
-		"anonymous":   len(g.apps.list) == 1 && g.apps.list[0].anonymous != nil,
+		"anonymous":   anonymous,
 	})
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -57,6 +57,9 @@ func CheckChannel(name string) error {
 			return fmt.Errorf("the channel name has the character %q; allowed are letters, digits and _ - = @ , . ;", r)
 		}
 	}
+	if name == "." || name == ".." {
+		return errors.New("the channel name is only dots: a URL could not name it")
+	}
 	return nil
 }
 

@@ -49,7 +49,7 @@ func asUsage(cmd *cobra.Command) {
 }
 
 func usage(c *cobra.Command, err error) error {
-	return &usageError{fmt.Errorf("%w\nRun '%s --help' for usage.", err, c.CommandPath())}
+	return &usageError{fmt.Errorf("%w\nRun '%s --help' for usage", err, c.CommandPath())}
 }
 
 func newVersion() *cobra.Command {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -84,13 +83,10 @@ func serve(cfg gateway.Config, out io.Writer, log *slog.Logger) error {
 		cancel(fmt.Errorf("stopped at once by a second signal (%v), connections were cut off", s))
 	}()
 	err = g.Drain(ctx)
-	if cause := context.Cause(ctx); cause != nil {
+	if cause := context.Cause(ctx); cause != nil && err != nil {
 		return cause
 	}
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return nil
+	return err
 }
 
 func join(addrs []net.Addr) string {

@@ -6,6 +6,11 @@ import (
 	"github.com/cloudwego/netpoll"
 )
 
+// maxBatch bounds the events that one system call fetches. A batch that is
+// full is followed by another at once, so nothing is lost by a bound; it keeps
+// the time between two wake-ups of a loop short.
+const maxBatch = 512
+
 // Poll is one netpoll poller with a wake-up of its own. All methods but Wake
 // and Control belong to the goroutine in Run, or to the time before Run.
 type Poll struct {

@@ -6,11 +6,6 @@ import (
 	"github.com/cloudwego/netpoll"
 )
 
-// maxBatch bounds the events that one system call fetches. A batch that is
-// full is followed by another at once, so nothing is lost by a bound; it keeps
-// the time between two wake-ups of a loop short.
-const maxBatch = 512
-
 // tame keeps a poller's event table small. netpoll doubles the table whenever
 // a batch fills it, up to 131,072 events, never shrinks it, and gives each
 // event scatter-gather buffers of 1.3 KB for its own connections, which our

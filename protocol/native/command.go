@@ -226,9 +226,9 @@ func jsonError(f form, b []byte, err error) *Error {
 	e := &Error{ID: goodID(f.ID), Code: BadJSON}
 	if typeErr, ok := err.(*json.UnmarshalTypeError); ok {
 		e.Code = BadMessage
-		e.Message = fmt.Sprintf("%q must be a %s, not a %s", typeErr.Field, goType(typeErr.Type.String()), typeErr.Value)
+		e.Message = fmt.Sprintf("%q must be %s, not %s", typeErr.Field, article(typeErr.Type.String()), article(typeErr.Value))
 		if typeErr.Field == "" {
-			e.Code, e.Message = BadJSON, "a message is a JSON object, not a "+typeErr.Value
+			e.Code, e.Message = BadJSON, "a message is a JSON object, not "+article(typeErr.Value)
 		}
 		return e
 	}
@@ -241,13 +241,15 @@ func jsonError(f form, b []byte, err error) *Error {
 	return e
 }
 
-func goType(t string) string {
+// article names a type of encoding/json in words.
+func article(t string) string {
 	switch t {
 	case "bool":
-		return "boolean"
-	default:
-		return t
+		return "a boolean"
+	case "array", "object":
+		return "an " + t
 	}
+	return "a " + t
 }
 
 func trimPrefix(s, prefix string) string {

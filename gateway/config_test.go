@@ -1,0 +1,254 @@
+package gateway
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// whole is a file with every key that this version acts on.
+const whole = `
+listen: [127.0.0.1:9000, "[::1]:9000", "unix:/tmp/stentor-test.sock"]
+admin: 127.0.0.1:9001
+reuse_port: true
+echo: true
+drain_window: 45s
+data_dir: /var/lib/stentor
+compression: off
+limits:
+  max_connections: 100000
+  max_connections_per_ip: 50
+  max_http_connections: 512
+  max_subscriptions: 20
+  handshake_timeout: 2s
+  max_header_bytes: 8192
+  max_message_bytes: 32768
+  accept_rate: 5000
+  queue_bytes: 524288
+  idle_timeout: 1m
+  pong_timeout: 10s
+apps:
+  - id: shop
+    key: shop-key
+    secret: shop-secret
+    allowed_origins: [https://shop.example]
+    anonymous: true
+    presence_max_members: 500
+    webhooks: [{url: http://127.0.0.1:6999/webhook, events: [channel_occupied]}]
+  - {id: other, key: other-key, secret: other-secret, client_events: false}
+`
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "stentor.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLoad(t *testing.T) {
+	c, err := Load(write(t, whole), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Listen: []string{"127.0.0.1:9000", "[::1]:9000", "unix:/tmp/stentor-test.sock"}, Admin: "127.0.0.1:9001",
+		ReusePort: true, Echo: true, DrainWindow: 45 * time.Second, DataDir: "/var/lib/stentor", Compression: "off",
+		Limits: Limits{100000, 50, 512, 20, 2 * time.Second, 8192, 32768, 5000, 524288, time.Minute, 10 * time.Second},
+		Apps: []App{
+			{ID: "shop", Key: "shop-key", Secret: "shop-secret", AllowedOrigins: []string{"https://shop.example"}, Anonymous: true,
+				ClientEvents: true, EventRate: 10, MaxEventBytes: 10240, PresenceMax: 500,
+				Webhooks: []Webhook{{"http://127.0.0.1:6999/webhook", []string{"channel_occupied"}}}},
+			{ID: "other", Key: "other-key", Secret: "other-secret", EventRate: 10, MaxEventBytes: 10240, PresenceMax: 100},
+		},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("loaded  %+v\nwant    %+v", c, want)
+	}
+	if w := c.Warnings(); len(w) != 1 || !strings.Contains(w[0], "apps[0].webhooks") {
+		t.Errorf("warnings %q", w)
+	}
+}
+
+// A flag wins over the environment, the environment over the file, the file
+// over the default.
+func TestPrecedence(t *testing.T) {
+	path := write(t, "admin: 127.0.0.1:1\ndrain_window: 1s\nlimits: {max_connections: 1, queue_bytes: 11111}\n")
+	env := []string{"STENTOR_ADMIN=127.0.0.1:2", "STENTOR_LIMITS__MAX_CONNECTIONS=2", "STENTOR_LISTEN=127.0.0.1:2,127.0.0.1:3", "STENTOR_ECHO=true", "OTHER=x", "STENTOR_DRAIN_WINDOW=2s"}
+	flags := map[string]any{"limits.max_connections": "3", "drain_window": "3s"}
+	c, err := Load(path, env, flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Admin != "127.0.0.1:2" || c.Limits.MaxConnections != 3 || c.DrainWindow != 3*time.Second || c.Limits.QueueBytes != 11111 ||
+		!reflect.DeepEqual(c.Listen, []string{"127.0.0.1:2", "127.0.0.1:3"}) || !c.Echo || c.Limits.IdleTimeout != 120*time.Second {
+		t.Errorf("loaded %+v", c)
+	}
+	one, err := Load(write(t, "listen: 127.0.0.1:7\n"), nil, nil)
+	if err != nil || !reflect.DeepEqual(one.Listen, []string{"127.0.0.1:7"}) {
+		t.Errorf("a single address: %v, %v", one.Listen, err)
+	}
+}
+
+// Every key can be set by a flag and by the environment, and has a help text.
+func TestKeys(t *testing.T) {
+	seen := map[string]bool{}
+	for _, k := range Keys() {
+		if k.Help == "" && !strings.HasPrefix(k.Name, "apps") {
+			t.Errorf("%s has no help", k.Name)
+		}
+		if seen[k.Env()] || strings.Contains(k.Flag(), "_") {
+			t.Errorf("%s: flag %s, variable %s", k.Name, k.Flag(), k.Env())
+		}
+		seen[k.Env()] = true
+	}
+	for _, want := range []string{"STENTOR_LISTEN", "STENTOR_LIMITS__MAX_CONNECTIONS", "STENTOR_TLS__CERT", "STENTOR_REUSE_PORT"} {
+		if !seen[want] {
+			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
+// What cannot be read is told by key.
+func TestLoadErrors(t *testing.T) {
+	for name, c := range map[string]struct {
+		file string
+		env  []string
+		says []string
+	}{
+		"unknown key":           {"lisen: 127.0.0.1:1", nil, []string{"lisen: there is no such key; did you mean listen?"}},
+		"unknown below":         {"limits: {max_conections: 1}", nil, []string{"limits.max_conections: there is no such key; did you mean max_connections?"}},
+		"unknown in an app":     {"apps: [{id: a, key: b, secrets: c}]", nil, []string{"apps[0].secrets: there is no such key; did you mean secret?"}},
+		"unknown in a webhook":  {"apps: [{webhooks: [{uri: x}]}]", nil, []string{"apps[0].webhooks[0].uri: there is no such key"}},
+		"several at once":       {"a: 1\nb: 2", nil, []string{"a: there", "b: there"}},
+		"unknown variable":      {"", []string{"STENTOR_LISTN=x"}, []string{"STENTOR_LISTN: there is no such key; did you mean STENTOR_LISTEN?"}},
+		"apps in a variable":    {"", []string{"STENTOR_APPS__0__ID=x"}, []string{"config file only"}},
+		"not YAML":              {"listen: [", nil, []string{"stentor.yaml"}},
+		"a text for a number":   {"limits: {max_connections: many}", nil, []string{"limits.max_connections"}},
+		"a number for a time":   {"drain_window: 30", nil, []string{"drain_window", "no unit"}},
+		"a bad time":            {"drain_window: soon", nil, []string{"drain_window"}},
+		"keys under a value":    {"admin: {host: x}", nil, []string{"admin: must be a single value"}},
+		"a value for keys":      {"limits: 5", nil, []string{"limits: must have keys below it"}},
+		"a bad variable":        {"", []string{"STENTOR_LIMITS__QUEUE_BYTES=lots"}, []string{"limits.queue_bytes"}},
+		"a list where one goes": {"admin: [a, b]", nil, []string{"admin"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(write(t, c.file), c.env, nil)
+			if err == nil {
+				t.Fatal("was accepted")
+			}
+			for _, s := range c.says {
+				if !strings.Contains(err.Error(), s) {
+					t.Errorf("error %q, want %q in it", err, s)
+				}
+			}
+		})
+	}
+	if _, err := Load("/no/such/file.yaml", nil, nil); err == nil || !strings.Contains(err.Error(), "/no/such/file.yaml") {
+		t.Errorf("a missing file: %v", err)
+	}
+	// What Kubernetes sets for a service of our name is not meant for us.
+	if _, err := Load("", []string{"STENTOR_PORT=tcp://10.0.0.1:80", "STENTOR_SERVICE_HOST=10.0.0.1", "STENTOR_PORT_80_TCP=x", "STENTOR_URL=http://x"}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	app := func(change func(*App)) func(*Config) { return oneApp(change) }
+	for name, c := range map[string]struct {
+		change func(*Config)
+		says   string // empty: valid
+	}{
+		"default":               {nil, ""},
+		"open with an app":      {func(c *Config) { app(nil)(c); c.Listen = []string{"0.0.0.0:80", "[::]:80", ":80"} }, ""},
+		"open in development":   {func(c *Config) { c.Listen = []string{"0.0.0.0:8080"} }, "listen: 0.0.0.0:8080 is reachable from outside"},
+		"all in development":    {func(c *Config) { c.Listen = []string{":8080"} }, "configure an app under apps"},
+		"a name in development": {func(c *Config) { c.Listen = []string{"example.com:80"} }, "listen: "},
+		"admin in development":  {func(c *Config) { c.Admin = "0.0.0.0:8081" }, "admin: 0.0.0.0:8081"},
+		"localhost":             {func(c *Config) { c.Listen = []string{"localhost:1", "[::1]:2", "127.9.9.9:3", "unix:/x"} }, ""},
+		"no address":            {func(c *Config) { c.Listen = nil }, "listen: no address"},
+		"no port":               {func(c *Config) { c.Listen = []string{"127.0.0.1"} }, "host:port"},
+		"a bad port":            {func(c *Config) { c.Listen = []string{"127.0.0.1:99999"} }, "no valid port"},
+		"unix without path":     {func(c *Config) { c.Listen = []string{"unix:"} }, "without a path"},
+		"unix path too long":    {func(c *Config) { c.Listen = []string{"unix:/" + strings.Repeat("x", 120)} }, "107"},
+		"tls":                   {func(c *Config) { c.TLS.Cert = "x" }, "tls: "},
+		"compression":           {func(c *Config) { c.Compression = "on" }, "compression: "},
+		"compression unknown":   {func(c *Config) { c.Compression = "zip" }, `"zip"`},
+		"apps_dir":              {func(c *Config) { c.AppsDir = "x" }, "apps_dir: "},
+		"a negative limit":      {func(c *Config) { c.Limits.MaxConnections = -1 }, "limits.max_connections: is -1"},
+		"too small":             {func(c *Config) { c.Limits.QueueBytes = 1 }, "limits.queue_bytes: is 1, must be at least 1024"},
+		"too large":             {func(c *Config) { c.Limits.MaxMessageBytes = 1 << 31 }, "at most"},
+		"a timeout of nothing":  {func(c *Config) { c.Limits.IdleTimeout = 0 }, "limits.idle_timeout"},
+		"a negative window":     {func(c *Config) { c.DrainWindow = -1 }, "drain_window"},
+		"no id":                 {app(func(a *App) { a.ID = "" }), "apps[0].id: is missing"},
+		"no secret":             {app(func(a *App) { a.Secret = "" }), "apps[0].secret: is missing"},
+		"a short secret":        {app(func(a *App) { a.Secret = "short" }), "apps[0].secret: has 5"},
+		"a bad key":             {app(func(a *App) { a.Key = "a b" }), "apps[0].key"},
+		"a bad origin":          {app(func(a *App) { a.AllowedOrigins = []string{"shop.example"} }), "apps[0].allowed_origins"},
+		"an origin with a path": {app(func(a *App) { a.AllowedOrigins = []string{"https://shop.example/x"} }), "allowed_origins"},
+		"a bad webhook":         {app(func(a *App) { a.Webhooks = []Webhook{{URL: "ftp://x"}} }), "apps[0].webhooks"},
+		"a negative app limit":  {app(func(a *App) { a.PresenceMax = -1 }), "apps[0].presence_max_members"},
+		"twins": {func(c *Config) {
+			app(nil)(c)
+			c.Apps = append(c.Apps, c.Apps[0])
+			c.Apps[1].ID, c.Apps[1].Key = "b", "b"
+		},
+			"apps[1].secret: is the same as apps[0].secret"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := Default()
+			if c.change != nil {
+				c.change(&cfg)
+			}
+			err := cfg.Validate()
+			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+				t.Errorf("error %v, want %q in it", err, c.says)
+			}
+			if err != nil && strings.Contains(err.Error(), tokenSecret) {
+				t.Error("the error tells a secret")
+			}
+		})
+	}
+}
+
+// What is printed is complete, masks secrets, and can be read again.
+func TestEffective(t *testing.T) {
+	c, err := Load(write(t, whole), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := c.Effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := string(text); strings.Contains(s, "shop-secret") || !strings.Contains(s, "********") || !strings.Contains(s, "drain_window: 45s") || !strings.Contains(s, "idle_timeout: 60s") {
+		t.Errorf("%s", s)
+	}
+	again, err := Load(write(t, string(text)), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range c.Apps {
+		c.Apps[i].Secret, again.Apps[i].Secret = "", ""
+		if len(c.Apps[i].AllowedOrigins) == 0 { // nil and empty are the same
+			c.Apps[i].AllowedOrigins, again.Apps[i].AllowedOrigins = nil, nil
+		}
+		if len(c.Apps[i].Webhooks) == 0 {
+			c.Apps[i].Webhooks, again.Apps[i].Webhooks = nil, nil
+		}
+	}
+	if !reflect.DeepEqual(again, c) {
+		t.Errorf("read again %+v\nwas        %+v", again, c)
+	}
+	dev, err := Default().Effective()
+	if err != nil || !strings.Contains(string(dev), "key: dev-key") {
+		t.Errorf("%s, %v", dev, err)
+	}
+}
