@@ -1,0 +1,23 @@
+# Short names for the scripts, which say what they do.
+
+.PHONY: run test lint fuzz bench bench-core e2e
+
+run:
+	scripts/run.sh
+
+test:
+	scripts/test.sh
+
+lint:
+	scripts/lint.sh
+
+fuzz:
+	scripts/fuzz.sh
+
+bench: bench-core
+
+bench-core:
+	scripts/bench-core.sh
+
+e2e:
+	scripts/e2e.sh
