@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/url"
 	"os/signal"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
 	"github.com/spf13/cobra"
 )
 
@@ -119,7 +117,7 @@ func (t *tail) once(ctx context.Context) error {
 	}
 	dialing, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	conn, br, _, err := ws.Dial(dialing, address)
+	conn, err := dial(dialing, address)
 	if err != nil {
 		var status ws.StatusError
 		if errors.As(err, &status) && status < 500 {
@@ -131,22 +129,15 @@ func (t *tail) once(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	for i, ch := range t.channels {
 		cmd, _ := json.Marshal(map[string]any{"type": "subscribe", "id": i + 1, "channel": ch})
-		if err := wsutil.WriteClientText(conn, cmd); err != nil {
+		if err := conn.send(cmd); err != nil {
 			return err
 		}
 	}
-	var rw io.ReadWriter = conn
-	if br != nil { // what came with the handshake's answer
-		rw = struct {
-			io.Reader
-			io.Writer
-		}{br, conn}
-	}
 	for {
 		conn.SetReadDeadline(time.Now().Add(5 * time.Minute)) // the server pings sooner
-		text, err := wsutil.ReadServerText(rw)
+		text, err := conn.receive()
 		if err != nil {
-			return t.closed(err)
+			return afterClose(err)
 		}
 		if err := t.message(text); err != nil {
 			return err
@@ -154,19 +145,14 @@ func (t *tail) once(ctx context.Context) error {
 	}
 }
 
-// closed tells whether to come back after a close.
-func (t *tail) closed(err error) error {
-	var c wsutil.ClosedError
-	if !errors.As(err, &c) {
-		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
-			return errors.New("the connection is lost")
+// afterClose marks the ends after which it makes no sense to come back.
+func afterClose(err error) error {
+	var c *closeError
+	if errors.As(err, &c) {
+		switch c.code {
+		case 4001, 4401, 4403:
+			return final{err}
 		}
-		return err
-	}
-	err = fmt.Errorf("the gateway closed the connection (%d): %s", c.Code, c.Reason)
-	switch c.Code {
-	case 4001, 4401, 4403:
-		return final{err}
 	}
 	return err
 }

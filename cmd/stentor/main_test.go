@@ -1,0 +1,417 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// Generous: it only decides how long a failing test takes.
+const patience = 30 * time.Second
+
+// The test binary is the program too, when it is told so: what is tested is the
+// process, with its exit code, signals and output.
+func TestMain(m *testing.M) {
+	if os.Getenv("RUN_MAIN_OF_STENTOR") == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// command prepares a run of the program, with nothing of ours in its
+// environment but what is given.
+func command(t *testing.T, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "STENTOR_") {
+			cmd.Env = append(cmd.Env, e)
+		}
+	}
+	cmd.Env = append(append(cmd.Env, "RUN_MAIN_OF_STENTOR=1"), env...)
+	return cmd
+}
+
+// run runs the program to its end.
+func run(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := command(t, env, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// instance is a `stentor serve` that runs.
+type instance struct {
+	t             *testing.T
+	cmd           *exec.Cmd
+	public, admin string
+	ready         string // the line
+	log           *buffer
+	end           chan error
+	stopped       bool
+}
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// start runs the server on free ports and waits for its ready line.
+func start(t *testing.T, env []string, args ...string) *instance {
+	t.Helper()
+	if !slices.Contains(args, "--listen") {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
+	args = append([]string{"serve", "--admin", "127.0.0.1:0", "--drain-window", "0s"}, args...)
+	i := &instance{t: t, cmd: command(t, env, args...), log: new(buffer), end: make(chan error, 1)}
+	i.cmd.Stderr = i.log
+	out, err := i.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(out)
+	i.ready, err = r.ReadString('\n')
+	if err != nil {
+		i.cmd.Process.Kill()
+		i.cmd.Wait()
+		t.Fatalf("no ready line: %v\n%s", err, i.log)
+	}
+	t.Cleanup(func() { i.stop(syscall.SIGKILL) })
+	go func() {
+		rest, _ := io.ReadAll(r)
+		err := i.cmd.Wait()
+		if len(rest) > 0 {
+			err = errors.Join(err, errors.New("more on standard output: "+string(rest)))
+		}
+		i.end <- err
+	}()
+	m := regexp.MustCompile(`^stentor: ready, listening on (\S+), admin (\S+)\n$`).FindStringSubmatch(i.ready)
+	if m == nil {
+		t.Fatalf("the first line is %q", i.ready)
+	}
+	i.public, i.admin = m[1], m[2]
+	return i
+}
+
+// stop sends signals, and returns the exit code.
+func (i *instance) stop(signals ...os.Signal) int {
+	i.t.Helper()
+	if i.stopped {
+		return i.cmd.ProcessState.ExitCode()
+	}
+	for _, s := range signals {
+		i.cmd.Process.Signal(s)
+	}
+	select {
+	case err := <-i.end:
+		i.stopped = true
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			i.t.Error(err)
+		}
+	case <-time.After(patience):
+		i.t.Fatalf("the server does not stop\n%s", i.log)
+	}
+	return i.cmd.ProcessState.ExitCode()
+}
+
+func (i *instance) dial(path string) net.Conn {
+	i.t.Helper()
+	c, _, _, err := ws.Dial(context.Background(), "ws://"+i.public+path)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	i.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func soon(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// The way of a newcomer: serve, subscribe, publish, Ctrl-C.
+func TestServeSubscribePublish(t *testing.T) {
+	s := start(t, nil)
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 200} {
+		resp, err := http.Get("http://" + s.admin + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
+	url := []string{"STENTOR_URL=http://" + s.public}
+	sub := command(t, url, "subscribe", "news", "other", "--count", "3", "--user", "ann")
+	var out, notes buffer
+	sub.Stdout, sub.Stderr = &out, &notes
+	if err := sub.Start(); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "both subscriptions", func() bool { return strings.Count(notes.String(), "subscribed to") == 2 })
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"publish", "news", `{ "hello": "wörld" }`}, `{"matched":1}`},
+		{[]string{"publish", "other", "plain text", "--event", "greeting", "--wait"}, `{"matched":1,"written":1,"queued":0,"dropped":0}`},
+		{[]string{"publish", "--to-user", "ann", "7"}, `{"matched":1}`},
+		{[]string{"publish", "nobody", "1"}, `{"matched":0}`},
+	} {
+		if code, got, errs := run(t, url, c.args...); code != 0 || strings.TrimSpace(got) != c.want {
+			t.Errorf("%q: %d %s %s", c.args, code, got, errs)
+		}
+	}
+	if err := sub.Wait(); err != nil {
+		t.Fatalf("subscribe: %v %s", err, notes.String())
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	for i, want := range []string{`news message { "hello": "wörld" }`, `other greeting "plain text"`, `- message 7`} {
+		if i >= len(lines) || !strings.HasSuffix(lines[i], want) {
+			t.Errorf("line %d of %q, want %q", i, out.String(), want)
+		}
+	}
+	if code := s.stop(os.Interrupt); code != 0 {
+		t.Errorf("exit code %d\n%s", code, s.log)
+	}
+	if !strings.HasPrefix(s.log.String(), "{") { // JSON, since it is no terminal
+		t.Errorf("log %q", s.log.String())
+	}
+}
+
+// Subscribe comes back when the server does, and ends when it is sent away.
+func TestSubscribeComesBack(t *testing.T) {
+	s := start(t, nil)
+	sub := command(t, nil, "subscribe", "news", "--url", s.public, "--json", "--user", "ann")
+	var out, notes buffer
+	sub.Stdout, sub.Stderr = &out, &notes
+	if err := sub.Start(); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "the subscription", func() bool { return strings.Contains(notes.String(), "subscribed") })
+	s.stop(syscall.SIGKILL)
+	soon(t, "it noticed", func() bool { return strings.Contains(notes.String(), "again in") })
+	again := start(t, nil, "--listen", s.public)
+	soon(t, "it is back", func() bool { return strings.Count(notes.String(), "subscribed") == 2 })
+	run(t, nil, "publish", "--url", "http://"+again.public, "news", "1")
+	soon(t, "a message", func() bool {
+		return out.String() == `{"type":"message","channel":"news","event":"message","data":1}`+"\n"
+	})
+	req, _ := http.NewRequest("POST", "http://"+again.admin+"/api/users/ann/disconnect", nil)
+	req.Header.Set("Authorization", "Bearer dev-secret")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	var exit *exec.ExitError
+	if err := sub.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(notes.String(), "4403") {
+		t.Errorf("%v\n%s", err, notes.String())
+	}
+	if code := again.stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// A signal drains: clients are told and the exit code is 0. A second one ends
+// it at once, with exit code 1.
+func TestSignals(t *testing.T) {
+	t.Run("one", func(t *testing.T) {
+		s := start(t, nil)
+		c, err := dial(t.Context(), "ws://"+s.public+"/ws")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(patience))
+		done := make(chan int, 1)
+		go func() { done <- s.stop(syscall.SIGTERM) }()
+		var closed *closeError
+		for !errors.As(err, &closed) {
+			if _, err = c.receive(); err != nil && !errors.As(err, &closed) {
+				t.Error(err)
+				break
+			}
+		}
+		if closed != nil && closed.code != 1012 {
+			t.Errorf("closed with %d", closed.code)
+		}
+		c.Close()
+		if code := <-done; code != 0 {
+			t.Errorf("exit code %d\n%s", code, s.log)
+		}
+	})
+	t.Run("two", func(t *testing.T) {
+		s := start(t, nil, "--drain-window", "1h")
+		for range 300 { // three seconds at 100 a second
+			s.dial("/echo")
+		}
+		s.cmd.Process.Signal(syscall.SIGTERM)
+		soon(t, "it drains", func() bool { return strings.Contains(s.log.String(), "draining") })
+		if code := s.stop(syscall.SIGINT); code != 1 || !strings.Contains(s.log.String(), "second signal") {
+			t.Errorf("exit code %d\n%s", code, s.log)
+		}
+	})
+}
+
+// Exit code 2 is for the command line and the configuration, 1 for what goes
+// wrong at run time; each says what it is.
+func TestExitCodes(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	os.WriteFile(file, []byte("limits: {max_conections: 5}\nbogus: 1\n"), 0o600)
+	for _, c := range []struct {
+		env  []string
+		args []string
+		code int
+		says string
+	}{
+		{nil, []string{"serve", "--listen", taken.Addr().String(), "--admin", "127.0.0.1:0"}, 1, "cannot listen on " + taken.Addr().String()},
+		{nil, []string{"serve", "--listen", "127.0.0.1:0", "--admin", taken.Addr().String()}, 1, "cannot listen on admin"},
+		{nil, []string{"serve", "--listen", "0.0.0.0:0"}, 2, "listen: 0.0.0.0:0 is reachable from outside"},
+		{nil, []string{"serve", "--admin", ":0"}, 2, "admin: "},
+		{nil, []string{"serve", "--config", "/no/such/file"}, 2, "/no/such/file"},
+		{nil, []string{"serve", "--config", file}, 2, "bogus: there is no such key"},
+		{[]string{"STENTOR_CONFIG=" + file}, []string{"checkconfig"}, 2, "did you mean max_connections?"},
+		{[]string{"STENTOR_LISTN=x"}, []string{"serve"}, 2, "STENTOR_LISTN"},
+		{nil, []string{"serve", "--bogus"}, 2, "unknown flag: --bogus"},
+		{nil, []string{"serve", "extra"}, 2, "extra"},
+		{nil, []string{"serve", "--limits.max-connections", "many"}, 2, "max-connections"},
+		{nil, []string{"bogus"}, 2, "bogus"},
+		{nil, []string{"publish", "news"}, 2, "1 arguments, want 2"},
+		{nil, []string{"publish", "--to-all", "news", "1"}, 2, "2 arguments, want 1"},
+		{nil, []string{"publish", "news", "1", "--url", "ftp://x"}, 2, "ftp://x"},
+		{nil, []string{"publish", "news", "1", "--url", "http://127.0.0.1:1"}, 1, "cannot reach the gateway"},
+		{nil, []string{"subscribe"}, 2, "requires at least 1 arg"},
+		{nil, []string{"version", "extra"}, 2, "extra"},
+		{nil, []string{"version"}, 0, ""},
+		{nil, []string{"help"}, 0, ""},
+		{nil, []string{}, 0, ""},
+	} {
+		code, out, errs := run(t, c.env, c.args...)
+		if code != c.code || !strings.Contains(errs, c.says) {
+			t.Errorf("%q: exit code %d, %q; want %d with %q", c.args, code, errs, c.code, c.says)
+		}
+		if code == 0 && out == "" {
+			t.Errorf("%q prints nothing", c.args)
+		}
+		if strings.Contains(errs, "goroutine") {
+			t.Errorf("%q: %s", c.args, errs)
+		}
+	}
+}
+
+func TestPublishRefused(t *testing.T) {
+	s := start(t, nil)
+	url := "http://" + s.public
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"publish", "--url", url, "--secret", "wrong", "news", "1"}, "401"},
+		{[]string{"publish", "--url", url, "bad name", "1"}, "to.channels[0]"},
+		{[]string{"subscribe", "--url", url, "bad name"}, "bad_channel"},
+		{[]string{"subscribe", "--url", url, "--app", "nobody", "news"}, "4001"},
+		{[]string{"subscribe", "--url", url, "--token", "nonsense", "news"}, "4401"},
+	} {
+		if code, _, errs := run(t, nil, c.args...); code != 1 || !strings.Contains(errs, c.says) {
+			t.Errorf("%q: exit code %d, %q; want %q in it", c.args, code, errs, c.says)
+		}
+	}
+	stdin := command(t, nil, "publish", "--url", url, "news", "-")
+	stdin.Stdin = strings.NewReader("from a pipe\n")
+	if out, err := stdin.CombinedOutput(); err != nil || string(out) != "{\"matched\":0}\n" {
+		t.Errorf("%v %s", err, out)
+	}
+	s.stop(syscall.SIGTERM)
+}
+
+// Checkconfig prints what is in effect, from all sources, without secrets.
+func TestCheckconfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	os.WriteFile(file, []byte("listen: 0.0.0.0:80\napps: [{id: shop, key: shop-key, secret: do-not-print, watchlist: true}]\n"), 0o600)
+	code, out, errs := run(t, []string{"STENTOR_LIMITS__QUEUE_BYTES=2048"}, "checkconfig", "--config", file, "--limits.max-connections", "7", "--listen", "127.0.0.1:1,127.0.0.1:2")
+	for _, want := range []string{"id: shop", "secret: '********'", "queue_bytes: 2048", "max_connections: 7", "- 127.0.0.1:2", "idle_timeout: 120s"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+	if code != 0 || strings.Contains(out+errs, "do-not-print") || !strings.Contains(errs, "watchlist: has no effect") {
+		t.Errorf("exit code %d, %s", code, errs)
+	}
+}
+
+// Every command has help that ends in examples, and the examples use flags that
+// exist.
+func TestHelp(t *testing.T) {
+	root := newRoot()
+	for _, cmd := range append(root.Commands(), root) {
+		if cmd.Name() == "help" || cmd.Name() == "completion" {
+			continue
+		}
+		if cmd.Short == "" || cmd.Example == "" {
+			t.Errorf("%s has no help or no examples", cmd.Name())
+		}
+		for _, line := range strings.Split(cmd.Example, "\n") {
+			for _, flag := range regexp.MustCompile(`--([a-z.-]+)`).FindAllStringSubmatch(line, -1) {
+				if cmd.Flags().Lookup(flag[1]) == nil && cmd != root {
+					t.Errorf("%s: the example %q uses a flag that does not exist", cmd.Name(), line)
+				}
+			}
+		}
+	}
+	code, out, _ := run(t, nil, "serve", "--help")
+	if code != 0 || !strings.Contains(out, "STENTOR_LIMITS__MAX_CONNECTIONS") || !strings.Contains(out, "--limits.max-connections int") {
+		t.Errorf("%d %s", code, out)
+	}
+}
