@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/gobwas/ws"
 )
@@ -64,7 +65,8 @@ func (r Request) line() []byte {
 }
 
 // Header returns the first value of a header field, without the white space
-// around it, or nil. The name's case does not matter.
+// around it, or nil if there is no such field, or an empty one. The name's case
+// does not matter.
 func (r Request) Header(name string) []byte {
 	for v := range r.values(name) {
 		return v
@@ -106,6 +108,39 @@ func (r Request) values(name string) func(yield func([]byte) bool) {
 	}
 }
 
+// strict walks the fields once for what ws does not check, and returns the
+// value of Sec-WebSocket-Key. Names have no white space around them (RFC 9112,
+// 5.1 and 5.2): ws trims them, Request does not, so the two could read different
+// fields. Host (RFC 9112, 3.2) and the key (RFC 6455, 11.3.1) are there once.
+func (r Request) strict() (key []byte, err error) {
+	hosts, keys := 0, 0
+	_, rest, _ := bytes.Cut(r.head, []byte{'\n'})
+	for {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
+		colon := bytes.IndexByte(line, ':')
+		switch {
+		case len(line) == 0 || line[0] == '\r' && len(line) == 1:
+			if hosts != 1 {
+				return nil, ws.ErrHandshakeBadHost
+			}
+			if keys != 1 {
+				return nil, ws.ErrHandshakeBadSecKey
+			}
+			return key, nil
+		case colon <= 0 || blank(line[0]) || blank(line[colon-1]):
+			return nil, ws.ErrMalformedRequest
+		case equalFold(line[:colon], "Host"):
+			hosts++
+		case equalFold(line[:colon], "Sec-WebSocket-Key"):
+			keys++
+			key = bytes.TrimSpace(line[colon+1:])
+		}
+	}
+}
+
+func blank(c byte) bool { return c == ' ' || c == '\t' }
+
 // equalFold compares ASCII without regard to case.
 func equalFold(b []byte, s string) bool {
 	if len(b) != len(s) {
@@ -140,6 +175,8 @@ type Upgrader struct {
 	decide func(Request) (Answer, error)
 	req    Request
 	refuse error
+
+	decided bool // the request was found correct, and decide was called
 }
 
 // Upgrade checks the handshake in head, a complete request head, and returns
@@ -155,25 +192,51 @@ func (u *Upgrader) Upgrade(head []byte, decide func(Request) (Answer, error)) (r
 	}
 	u.in.Reset(head)
 	u.out.Reset()
-	u.req, u.decide, u.refuse = Request{head}, decide, nil
+	u.req, u.decide, u.refuse, u.decided = Request{head}, decide, nil, false
 	_, err = u.up.Upgrade(memory{u})
-	u.req, u.decide = Request{}, nil
+	u.req, u.decide = Request{}, nil // keep nothing of the head
+	u.in.Reset(nil)
 	if u.refuse == ErrPending {
 		return nil, ErrPending
 	}
-	if err != nil && u.out.Len() == 0 {
-		// ws says nothing to a request whose first line it cannot read.
-		u.out.WriteString("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n" +
-			"Connection: close\r\nContent-Length: 22\r\n\r\nmalformed HTTP request")
+	if err != nil && !u.decided {
+		u.refuseRequest(err)
 	}
 	return u.out.Bytes(), err
 }
 
+// refuseRequest answers a request that is no correct handshake, in place of ws:
+// that says nothing to a request it cannot read, and does not say that the
+// connection closes, or what would be right (RFC 9110, 15.5.6 and 15.5.22).
+func (u *Upgrader) refuseRequest(err error) {
+	var rejected *ws.ConnectionRejectedError
+	if !errors.As(err, &rejected) {
+		rejected = ws.ErrMalformedRequest.(*ws.ConnectionRejectedError)
+	}
+	status, text := rejected.StatusCode(), rejected.Error()
+	header := "Connection: close\r\n"
+	switch status {
+	case http.StatusMethodNotAllowed:
+		header += "Allow: GET\r\n"
+	case http.StatusUpgradeRequired:
+		header = "Connection: close, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	}
+	u.out.Reset()
+	u.out.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) +
+		"\r\nContent-Type: text/plain; charset=utf-8\r\n" + header +
+		"Content-Length: " + strconv.Itoa(len(text)) + "\r\n\r\n" + text)
+}
+
 // beforeUpgrade runs when ws has found nothing wrong with the request.
 func (u *Upgrader) beforeUpgrade() (ws.HandshakeHeader, error) {
-	if !validKey(u.req.Header("Sec-WebSocket-Key")) {
+	key, err := u.req.strict()
+	if err != nil {
+		return nil, err
+	}
+	if !validKey(key) {
 		return nil, ws.ErrHandshakeBadSecKey
 	}
+	u.decided = true
 	a, err := u.decide(u.req)
 	if err != nil {
 		u.refuse = err

@@ -59,30 +59,24 @@ func ParseHeader(b []byte) (h ws.Header, size int, err error) {
 
 // CheckHeader tells whether a client may send h now. fragmented says that a
 // fragmented message is being received. The order of the checks is that of
-// the header's bits.
+// the header's bytes, so that the fault which shows first is told.
 func CheckHeader(h ws.Header, fragmented bool) error {
+	control, continuation := h.OpCode.IsControl(), h.OpCode == ws.OpContinuation
 	switch {
 	case h.Rsv != 0:
 		return ErrReservedBits
 	case h.OpCode.IsReserved():
 		return ErrReservedOpcode
+	case control && !h.Fin:
+		return ErrControlFragmented
+	case continuation && !fragmented:
+		return ErrContinuationUnexpected
+	case !continuation && !control && fragmented:
+		return ErrContinuationExpected
 	case !h.Masked:
 		return ErrNotMasked
-	}
-	if h.OpCode.IsControl() {
-		if !h.Fin {
-			return ErrControlFragmented
-		}
-		if h.Length > ws.MaxControlFramePayloadSize {
-			return ErrControlTooLong
-		}
-		return nil
-	}
-	if h.OpCode == ws.OpContinuation && !fragmented {
-		return ErrContinuationUnexpected
-	}
-	if h.OpCode != ws.OpContinuation && fragmented {
-		return ErrContinuationExpected
+	case control && h.Length > ws.MaxControlFramePayloadSize:
+		return ErrControlTooLong
 	}
 	return nil
 }

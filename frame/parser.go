@@ -61,20 +61,18 @@ func (p *Parser) Next(b []byte) (m Message, n int, ok bool, err error) {
 		return p.resumeHeader(b)
 	}
 	h, size, err := ParseHeader(b)
-	if err != nil {
-		return m, 0, false, err
-	}
-	if size == 0 {
+	if err != nil || size == 0 {
 		p.nPart = copy(p.part[:], b)
 		return m, p.nPart, false, p.checkPart()
 	}
 	if err := p.check(h); err != nil {
 		return m, 0, false, err
 	}
-	if n = size + int(h.Length); n > len(b) || !h.OpCode.IsControl() && !(h.Fin && p.op == 0) {
+	if h.Length > int64(len(b)-size) || !h.OpCode.IsControl() && !(h.Fin && p.op == 0) {
 		p.enter(h)
 		return p.resume(b, size)
 	}
+	n = size + int(h.Length)
 	// The common case, all in b: a control frame, or a message in one frame.
 	m = Message{h.OpCode, b[size:n]}
 	ws.Cipher(m.Data, h.Mask, 0)
@@ -90,7 +88,8 @@ func (p *Parser) Idle() bool {
 	return p.given && p.nPart == 0 || !p.inside && p.nPart == 0 && p.op == 0
 }
 
-// Held returns the bytes of memory that the incomplete message takes.
+// Held returns the bytes of memory of the buffer for incomplete messages, which
+// stays until Reset drops it.
 func (p *Parser) Held() int { return cap(p.msg) }
 
 // Reset forgets all state but Max, and keeps the buffer if it is not larger
@@ -107,8 +106,9 @@ func (p *Parser) reset() {
 	p.op, p.msg, p.valid, p.given = 0, p.msg[:0], 0, false
 }
 
-// checkPart fails at once on what the first bytes of a header already show, so
-// that a peer that then stalls is not waited for.
+// checkPart fails at once on what the bytes of a header so far already show, so
+// that a peer that then stalls is not waited for, and that which of two faults
+// is told does not depend on how the bytes were cut.
 func (p *Parser) checkPart() error {
 	if p.nPart == 0 {
 		return nil
@@ -123,7 +123,18 @@ func (p *Parser) checkPart() error {
 		h.Masked = p.part[1]&0x80 != 0
 		h.Length = int64(p.part[1] & 0x7f) // enough to tell a control frame's fault
 	}
-	return CheckHeader(h, p.op != 0)
+	if err := CheckHeader(h, p.op != 0); err != nil {
+		return err
+	}
+	// Read on as if there were no mask: the length comes before the key.
+	bare := p.part
+	bare[1] &^= 0x80
+	bh, size, err := ParseHeader(bare[:p.nPart])
+	if err != nil || size == 0 {
+		return err
+	}
+	bh.Masked = true
+	return p.check(bh)
 }
 
 func (p *Parser) check(h ws.Header) error {
@@ -141,10 +152,7 @@ func (p *Parser) resumeHeader(b []byte) (m Message, n int, ok bool, err error) {
 	had := p.nPart
 	p.nPart += copy(p.part[had:], b)
 	h, size, err := ParseHeader(p.part[:p.nPart])
-	if err != nil {
-		return m, 0, false, err
-	}
-	if size == 0 {
+	if err != nil || size == 0 {
 		return m, p.nPart - had, false, p.checkPart()
 	}
 	p.nPart = 0
@@ -165,7 +173,10 @@ func (p *Parser) enter(h ws.Header) {
 
 // resume takes payload of the frame that is being received, from b[at:].
 func (p *Parser) resume(b []byte, at int) (m Message, n int, ok bool, err error) {
-	n = min(len(b), at+int(p.header.Length)-p.got)
+	n = len(b)
+	if left := p.header.Length - int64(p.got); left < int64(n-at) {
+		n = at + int(left)
+	}
 	piece := b[at:n]
 	ws.Cipher(piece, p.header.Mask, p.got)
 	control := p.header.OpCode.IsControl()
