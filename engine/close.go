@@ -173,16 +173,16 @@ func (l *loop) end(c *conn, r Reason) {
 
 // closeDead closes the descriptors of connections that were detached in an
 // earlier batch, so that no event can be pending for their numbers, and frees
-// the slots whose Close event is over. The others wait for closeDone.
+// the slots that no work on the pool needs. The others wait for workDone.
 func (l *loop) closeDead() {
 	for _, c := range l.dead {
 		unix.Close(c.op.FD)
 		l.stats.sockets.Add(-1)
 		c.word.lockAlways(c.word.gen())
 		c.set(flagClosed)
-		pending := c.has(flagEvent)
+		pinned := c.has(flagEvent | flagBusy)
 		c.word.unlock()
-		if !pending {
+		if !pinned {
 			l.freeSlot(c)
 		}
 	}
@@ -193,13 +193,9 @@ func (l *loop) closeDead() {
 	}
 }
 
-// closeDone notes that the Close event has returned on the pool.
-func (l *loop) closeDone(c *conn) {
-	c.word.lockAlways(c.word.gen())
-	c.clear(flagEvent)
-	closed := c.has(flagClosed)
-	c.word.unlock()
-	if closed {
+// workDone frees a slot that was kept for work on the pool alone.
+func (l *loop) workDone(c *conn) {
+	if c.has(flagClosed) && !c.has(flagEvent|flagBusy) {
 		l.freeSlot(c)
 	}
 }

@@ -6,6 +6,13 @@ func (e *Engine) stopClock() {
 	<-e.tickDone
 }
 
+// slabUsed counts the slots that are issued, on the loop.
+func (l *loop) slabUsed() int {
+	n := make(chan int)
+	l.post(task{kind: taskCall, arg: func() { n <- l.slab.used }})
+	return <-n
+}
+
 // sweepAll runs a sweep on every loop and waits for its first turn.
 func (e *Engine) sweepAll() {
 	for _, l := range e.loops {

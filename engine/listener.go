@@ -178,12 +178,9 @@ func (ln *listener) onAccept(netpoll.Poll) error {
 		case 0:
 			l.stats.accepted.Add(1)
 			if ln.spread {
-				l = l.engine.nextLoop()
-			}
-			if l == ln.loop {
-				l.begin(fd, nil)
+				l.engine.adopt(&adoption{fd: fd})
 			} else {
-				l.post(task{kind: taskAdopt, arg: &adoption{fd: fd}})
+				l.begin(fd, nil)
 			}
 		case syscall.EAGAIN:
 			l.engine.rate.giveBack()
@@ -226,6 +223,9 @@ func (ln *listener) close() {
 		return
 	}
 	if !ln.muted {
+		for range 16 { // those who are connected already are not turned away
+			ln.onAccept(nil)
+		}
 		ln.loop.poll.Control(&ln.op, netpoll.PollDetach)
 	}
 	ln.muted = true

@@ -186,6 +186,34 @@ func TestGo(t *testing.T) {
 	other.bye()
 }
 
+// Work that was sent away in the last event of a connection is done, and its
+// slot waits for it.
+func TestGoInClose(t *testing.T) {
+	release, done := make(chan struct{}), make(chan Conn, 10)
+	e, addr := newTest(t, Config{Inline: true, Loops: 1, Handler: Handlers{
+		OnOpen: func(c Conn) { c.SetData("mine") },
+		OnClose: func(c Conn, _ Reason) {
+			c.Go(func() {
+				<-release
+				if c.Data() == "mine" {
+					done <- c
+				}
+			})
+		},
+	}})
+	p := dial(t, addr, "/")
+	p.bye()
+	soon(t, "the descriptor is closed", func() bool { return e.Stats().Sockets == 0 })
+	q := dial(t, addr, "/") // must not get the slot
+	q.bye()
+	close(release)
+	a, b := <-done, <-done
+	if a == b || a.c == b.c {
+		t.Error("a slot was reused while work of its connection was under way")
+	}
+	soon(t, "the slots are free", func() bool { return e.loops[0].slabUsed() == 0 })
+}
+
 // Data is valid until Message returns: builds that check invariants overwrite
 // it then, so that a Handler which keeps it notices.
 func TestDataIsNotKept(t *testing.T) {

@@ -6,7 +6,7 @@ type phase uint8
 const (
 	phaseFree phase = iota // in the free list
 	// Detached from the poller; the descriptor is closed once no event of it
-	// can be pending, and the slot is free once the Close event has returned.
+	// can be pending, and the slot is free once nothing of it is on the pool.
 	phaseGone
 	// On its way to net/http: nothing is read any more.
 	phaseHandover

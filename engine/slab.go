@@ -41,7 +41,7 @@ const (
 	flagTask                  // the task that follows sealing has not been done yet
 	flagAnswered              // meanwhile the peer's part of the closing handshake came,
 	flagLost                  // or the end of the stream
-	flagEvent                 // the Close event has not returned yet
+	flagEvent                 // the Close event waits for the pool, or runs there
 	flagClosed                // the descriptor is closed, the slot is not free yet
 )
 

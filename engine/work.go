@@ -96,8 +96,8 @@ func (c *conn) addWork(ev event) (start func()) {
 // Go runs f on the pool of goroutines that may block, and makes the events of
 // this connection that come later wait for it, so that order holds: what a
 // Handler called inline does with work that takes long. It may be called from
-// the Handler, during an event of this connection. f is not run if the
-// connection is gone.
+// the Handler, during an event of this connection. f is not run if the Close
+// event has been handled before its turn comes.
 func (h Conn) Go(f func()) {
 	if h.c == nil || !h.c.word.lockAlways(h.gen) {
 		return
@@ -124,11 +124,10 @@ func (w *work) drain() {
 			poison(ev.data)
 			e.buffers.put(&ev.data)
 		case eventClose:
-			c := w.conn
-			c.word.lockAlways(w.gen)
+			w.conn.word.lockAlways(w.gen)
+			w.conn.clear(flagEvent)
 			w.end()
-			c.word.unlock()
-			c.loop().post(task{kind: taskCloseDone, conn: c, gen: h.gen})
+			h.c.word.unlock()
 			return
 		}
 	}
@@ -158,11 +157,16 @@ func (w *work) next() (event, bool) {
 	return ev, true
 }
 
-// end ends the busy time of the connection. The caller holds its lock. What is
-// still queued, behind the Close event, is dropped.
+// end ends the busy time of the connection, whose slot may have waited for it.
+// The caller holds its lock. What is still queued, behind the Close event, is
+// dropped.
 func (w *work) end() {
-	w.conn.work = nil
-	w.conn.clear(flagBusy)
+	c := w.conn
+	c.work = nil
+	c.clear(flagBusy)
+	if c.has(flagSealed) {
+		c.loop().post(task{kind: taskWorkDone, conn: c, gen: w.gen})
+	}
 	clear(w.queue)
 	w.conn, w.queue, w.head, w.bytes = nil, w.queue[:0], 0, 0
 	if cap(w.queue) > 4*pauseEvents {
