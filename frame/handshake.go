@@ -111,16 +111,22 @@ func (r Request) values(name string) func(yield func([]byte) bool) {
 // strict walks the fields once for what ws does not check, and returns the
 // value of Sec-WebSocket-Key. Names have no white space around them (RFC 9112,
 // 5.1 and 5.2): ws trims them, Request does not, so the two could read different
-// fields. Host (RFC 9112, 3.2) and the key (RFC 6455, 11.3.1) are there once.
+// fields. No line holds NUL or a CR (2.2). There is no body (6), which would be
+// read as frames. Host (RFC 9112, 3.2) and the key (RFC 6455, 11.3.1) are there
+// once.
 func (r Request) strict() (key []byte, err error) {
 	hosts, keys := 0, 0
+	if bytes.IndexByte(r.head, 0) >= 0 || bytes.IndexByte(r.line(), '\r') >= 0 {
+		return nil, ws.ErrMalformedRequest
+	}
 	_, rest, _ := bytes.Cut(r.head, []byte{'\n'})
 	for {
 		var line []byte
 		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
+		line = bytes.TrimSuffix(line, []byte{'\r'})
 		colon := bytes.IndexByte(line, ':')
 		switch {
-		case len(line) == 0 || line[0] == '\r' && len(line) == 1:
+		case len(line) == 0:
 			if hosts != 1 {
 				return nil, ws.ErrHandshakeBadHost
 			}
@@ -128,15 +134,38 @@ func (r Request) strict() (key []byte, err error) {
 				return nil, ws.ErrHandshakeBadSecKey
 			}
 			return key, nil
-		case colon <= 0 || blank(line[0]) || blank(line[colon-1]):
+		case colon <= 0 || blank(line[0]) || blank(line[colon-1]) || bytes.IndexByte(line, '\r') >= 0:
 			return nil, ws.ErrMalformedRequest
 		case equalFold(line[:colon], "Host"):
 			hosts++
 		case equalFold(line[:colon], "Sec-WebSocket-Key"):
 			keys++
 			key = bytes.TrimSpace(line[colon+1:])
+		case equalFold(line[:colon], "Transfer-Encoding"),
+			equalFold(line[:colon], "Content-Length") && string(bytes.TrimSpace(line[colon+1:])) != "0":
+			return nil, errBody
 		}
 	}
+}
+
+var errBody = ws.RejectConnectionError(
+	ws.RejectionStatus(http.StatusBadRequest),
+	ws.RejectionReason("handshake error: the request has a body"),
+)
+
+// oneLine returns the head with each of the lists Connection and Upgrade, which
+// may come in several lines and with other members (RFC 9110, 5.3 and 7.8), cut
+// down to what a handshake needs of it.
+func (r Request) oneLine() []byte {
+	line, rest, _ := bytes.Cut(r.head, []byte{'\n'})
+	b := append(append(make([]byte, 0, len(r.head)+64), line...), "\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
+	for line := range bytes.Lines(rest) {
+		name, _, _ := bytes.Cut(line, []byte{':'})
+		if !equalFold(name, "Connection") && !equalFold(name, "Upgrade") {
+			b = append(b, line...)
+		}
+	}
+	return b
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
@@ -194,6 +223,13 @@ func (u *Upgrader) Upgrade(head []byte, decide func(Request) (Answer, error)) (r
 	u.out.Reset()
 	u.req, u.decide, u.refuse, u.decided = Request{head}, decide, nil, false
 	_, err = u.up.Upgrade(memory{u})
+	if (err == ws.ErrHandshakeBadConnection || err == ws.ErrHandshakeBadUpgrade) &&
+		u.req.IsUpgrade() && u.req.HasToken("Connection", "upgrade") {
+		// ws reads these lists on one line only, and Upgrade not as a list.
+		u.in.Reset(u.req.oneLine())
+		u.out.Reset()
+		_, err = u.up.Upgrade(memory{u})
+	}
 	u.req, u.decide = Request{}, nil // keep nothing of the head
 	u.in.Reset(nil)
 	if u.refuse == ErrPending {
