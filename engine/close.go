@@ -44,7 +44,7 @@ func (l *loop) closeBegun(c *conn, r Reason) {
 	switch {
 	case c.has(flagLost):
 		l.end(c, r)
-	case c.has(flagAnswered):
+	case c.has(flagAnswered | flagDeaf):
 		l.sayFin(c)
 	default:
 		c.allowReads(flagPaused) // to see the peer's answer
@@ -79,10 +79,11 @@ func (c *conn) waitsForTask(what uint32) bool {
 	return true
 }
 
-// peerCloses handles a Close frame. When we have sent one, it is the answer.
+// peerCloses handles a Close frame. When we have sent one, it is the answer;
+// otherwise it has its turn after the messages before it, so that what the
+// Handler says to them is not lost.
 func (l *loop) peerCloses(c *conn, body []byte) {
-	code, text, err := frame.ParseClose(body)
-	if err != nil {
+	if _, _, err := frame.ParseClose(body); err != nil {
 		l.violated(c, err)
 		return
 	}
@@ -93,15 +94,39 @@ func (l *loop) peerCloses(c *conn, body []byte) {
 		l.sayFin(c)
 		return
 	}
-	r := Reason{int(code), string(text), ByPeer}
-	if c.word.lock(c.word.gen()) {
-		if !c.has(flagSealed) {
-			c.sendClose(int(code), "")
-		}
-		c.word.unlock()
+	if c.in == nil {
+		l.keep(c, l.scratch)
 	}
+	c.in.head = append(c.in.head[:0], body...)
+	c.word.lock(c.word.gen())
+	c.set(flagDeaf)
+	c.word.unlock()
+	if c.has(flagBusy) {
+		l.enqueue(c, event{kind: eventPeerClose})
+		return
+	}
+	l.peerClosed(c)
+}
+
+// peerClosed answers the Close frame that peerCloses has kept.
+func (l *loop) peerClosed(c *conn) {
+	if !c.phase().talking() || c.waitsForTask(flagAnswered) {
+		return
+	}
+	r := c.peerReason()
+	c.word.lock(c.word.gen())
+	if !c.has(flagSealed) {
+		c.sendClose(r.Code, "")
+	}
+	c.word.unlock()
 	l.leave(c, r, phaseClosing)
 	l.sayFin(c)
+}
+
+// peerReason reads the Close frame that was kept, which is correct.
+func (c *conn) peerReason() Reason {
+	code, text, _ := frame.ParseClose(c.in.head)
+	return Reason{int(code), string(text), ByPeer}
 }
 
 // fail fails the connection with a Close frame; the peer's is not waited for.
@@ -158,6 +183,8 @@ func (l *loop) end(c *conn, r Reason) {
 		return
 	case p == phaseHandshake || p == phaseVerify:
 		l.stats.handshake(outcomeOf(r))
+	case p.talking() && c.has(flagDeaf): // it has said why before
+		r = c.peerReason()
 	}
 	l.leave(c, r, phaseGone)
 	l.releaseIn(c)

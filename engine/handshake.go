@@ -203,6 +203,7 @@ func (l *loop) opened(c *conn, a *Answer, rest []byte) {
 	c.data = a.Data
 	c.pongCode = uint16(a.PongCode)
 	c.setPhase(phaseOpen)
+	c.touch(l.now())
 	in := c.in
 	c.in = nil // rest may point into it
 	l.raise(c, event{kind: eventOpen})

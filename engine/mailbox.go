@@ -15,20 +15,21 @@ type task struct {
 type taskKind uint8
 
 const (
-	taskClosing  taskKind = iota // a Close frame was queued: begin to close, for reason
-	taskBroken                   // writing failed, for reason
-	taskReads                    // whether to read has changed
-	taskHup                      // netpoll saw a hang-up and dropped the operator; any generation
-	taskAnswer                   // arg is the *Answer to a handshake
-	taskHandover                 // arg is what was read of a request for net/http
-	taskAdopt                    // arg is an *adoption
-	taskWorkDone                 // nothing of it is on the pool any more
-	taskTick                     // look for timeouts
-	taskSweep                    // go on with a sweep that was cut short
-	taskAccept                   // arg is a *listener that may accept again
-	taskBackOff                  // arg is a *listener that must wait
-	taskUnlisten                 // arg is a *listener to close
-	taskCall                     // arg is a func()
+	taskClosing   taskKind = iota // a Close frame was queued: begin to close, for reason
+	taskBroken                    // writing failed, for reason
+	taskPeerClose                 // the messages before the peer's Close frame are handled
+	taskReads                     // whether to read has changed
+	taskHup                       // netpoll saw a hang-up and dropped the operator; any generation
+	taskAnswer                    // arg is the *Answer to a handshake
+	taskHandover                  // arg is what was read of a request for net/http
+	taskAdopt                     // arg is an *adoption
+	taskWorkDone                  // nothing of it is on the pool any more
+	taskTick                      // look for timeouts
+	taskSweep                     // go on with a sweep that was cut short
+	taskAccept                    // arg is a *listener that may accept again
+	taskBackOff                   // arg is a *listener that must wait
+	taskUnlisten                  // arg is a *listener to close
+	taskCall                      // arg is a func()
 )
 
 // mailbox is a loop's queue of tasks.
@@ -79,6 +80,8 @@ func (l *loop) do(t *task) {
 		l.closeBegun(c, t.reason)
 	case taskBroken:
 		l.broken(c, t.reason)
+	case taskPeerClose:
+		l.peerClosed(c)
 	case taskReads:
 		l.adjustReads(c)
 	case taskHup:

@@ -68,13 +68,19 @@ func (l *loop) readOnce(c *conn) bool {
 
 // received handles input of a connection, with its output corked.
 func (l *loop) received(c *conn, b []byte) {
-	c.touch(l.now())
+	if c.has(flagFin | flagDeaf) {
+		return // after a Close frame nothing counts (RFC 6455, 1.4)
+	}
 	switch p := c.phase(); p {
 	case phaseLingering:
 		return
+	case phaseClosing:
+	case phaseOpen:
+		c.touch(l.now())
 	case phasePinged:
+		c.touch(l.now())
 		c.setPhase(phaseOpen)
-	case phaseHandshake, phaseClosing, phaseOpen:
+	case phaseHandshake: // its time is for the whole head
 	case phaseVerify:
 		l.holdBack(c, b)
 		return
@@ -107,7 +113,7 @@ func (l *loop) messages(c *conn, b []byte) {
 		b = b[n:]
 		if ok {
 			l.message(c, m)
-			if p := c.phase(); !p.talking() && p != phaseClosing {
+			if p := c.phase(); !p.talking() && p != phaseClosing || c.has(flagFin|flagDeaf) {
 				break
 			}
 		}
@@ -115,6 +121,8 @@ func (l *loop) messages(c *conn, b []byte) {
 	switch {
 	case !c.phase().reading() || c.phase() == phaseLingering:
 		l.dropIn(c, in)
+	case c.has(flagDeaf):
+		l.count(c.in) // the Close frame is in it
 	case !in.parser.Idle():
 		l.keep(c, in)
 	case c.in != nil:

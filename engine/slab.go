@@ -38,6 +38,7 @@ const (
 	flagMuted                 // the poller does not watch for readability
 	flagHup                   // the poller has dropped the operator on a hang-up; read on to the end
 	flagBusy                  // work is not nil: events go to the pool, to stay in order
+	flagDeaf                  // the peer's Close frame has come, and waits for messages before it
 	flagTask                  // the task that follows sealing has not been done yet
 	flagAnswered              // meanwhile the peer's part of the closing handshake came,
 	flagLost                  // or the end of the stream

@@ -66,7 +66,7 @@ func (l *loop) sweepChunk(ch *chunk, now uint32) (actions int) {
 // ping asks a silent peer for a sign of life. The stamp is then that of the
 // ping; any byte from the peer sets it anew.
 func (l *loop) ping(c *conn) {
-	if c.has(flagPaused) { // the silence is ours
+	if c.has(flagPaused | flagDeaf) { // the silence is ours
 		c.touch(l.now())
 		return
 	}
@@ -82,7 +82,7 @@ func (l *loop) ping(c *conn) {
 // pongMissing ends a connection whose peer is gone. It still gets a Close
 // frame, in case that only its answers are lost.
 func (l *loop) pongMissing(c *conn) {
-	if c.has(flagPaused) {
+	if c.has(flagPaused | flagDeaf) {
 		c.touch(l.now())
 		return
 	}

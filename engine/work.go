@@ -20,7 +20,8 @@ const (
 	eventOpen eventKind = iota
 	eventMessage
 	eventClose
-	eventCall // a function given to Conn.Go
+	eventCall      // a function given to Conn.Go
+	eventPeerClose // not for the Handler: the peer's Close frame has its turn
 )
 
 // work is the events of one connection that wait for the pool, and the run of
@@ -118,8 +119,12 @@ func (w *work) drain() {
 		if !ok {
 			return
 		}
-		e.call(h, ev)
+		if ev.kind != eventPeerClose {
+			e.call(h, ev)
+		}
 		switch ev.kind {
+		case eventPeerClose:
+			h.c.loop().post(task{kind: taskPeerClose, conn: h.c, gen: h.gen})
 		case eventMessage:
 			poison(ev.data)
 			e.buffers.put(&ev.data)
