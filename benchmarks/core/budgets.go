@@ -1,0 +1,62 @@
+package main
+
+import "stentor/benchmarks/internal/report"
+
+// budget is a figure's promise and what its measurement takes.
+type budget struct {
+	report.Budget
+	needs needs
+}
+
+// needs is what the machine must offer for a figure.
+type needs struct {
+	connections int  // of one process, at least
+	cpu         bool // run times of threads
+	rss         bool // resident memory, counted exactly
+	cores       int
+}
+
+// budgets returns the figures in the order in which they are told.
+func budgets(p *Plan) []budget {
+	many := needs{connections: p.Connections}
+	with := func(n needs, change func(*needs)) needs { change(&n); return n }
+	rss := with(many, func(n *needs) { n.rss = true })
+	cpu := with(many, func(n *needs) { n.cpu = true })
+	limit := func(unit report.Unit, name string, limit, goal float64) report.Budget {
+		return report.Budget{Name: name, Unit: unit, Limit: limit, Goal: goal}
+	}
+	rate := limit(report.Ratio, deliveryRate, 1.10, 1.25)
+	rate.AtLeast = true
+	return []budget{
+		{limit(report.Bytes, idleHeap, 300, 260), many},
+		{limit(report.Bytes, idleRSS, 350, 0), rss},
+		{limit(report.Bytes, idleRSSUnforced, 450, 0), rss},
+		{limit(report.Bytes, userHeap, 512, 400), many},
+		{limit(report.Bytes, ownChannelHeap, 900, 700), many},
+		{limit(report.Ratio, deliveryCPU, 1.10, 1.05), cpu},
+		{rate, with(many, func(n *needs) { n.cores = 2 })},
+		{limit(report.Ratio, burstCPU, 0.15, 0.10), cpu},
+		{limit(report.Ratio, handshakeCPU, 1.25, 1.15), needs{connections: p.Handshakes, cpu: true}},
+		{limit(report.Ratio, echoCPU, 1.05, 0.95), needs{connections: p.EchoConnections, cpu: true}},
+		{limit(report.Allocs, parseAllocs, 0, 0), needs{}},
+		{limit(report.Allocs, dispatchAllocs, 0, 0), needs{}},
+		{limit(report.Allocs, deliveryAllocs, 0, 0), many},
+	}
+}
+
+// Names of the figures.
+const (
+	idleHeap        = "idle_heap_bytes"
+	idleRSS         = "idle_rss_bytes"
+	idleRSSUnforced = "idle_rss_unforced_bytes"
+	userHeap        = "user_heap_bytes"
+	ownChannelHeap  = "own_channel_heap_bytes"
+	deliveryCPU     = "delivery_cpu_ratio"
+	deliveryRate    = "delivery_rate_ratio"
+	burstCPU        = "burst_delivery_cpu_ratio"
+	handshakeCPU    = "handshake_cpu_ratio"
+	echoCPU         = "echo_cpu_ratio"
+	parseAllocs     = "parse_allocs"
+	dispatchAllocs  = "dispatch_allocs"
+	deliveryAllocs  = "delivery_allocs"
+)

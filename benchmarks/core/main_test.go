@@ -1,0 +1,23 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+)
+
+// TestMain lets the test binary play the roles that the benchmark starts itself
+// for.
+func TestMain(m *testing.M) {
+	runtime.LockOSThread()
+	if played, err := playRole(os.Args[1:]); played {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	runtime.UnlockOSThread()
+	os.Exit(m.Run())
+}

@@ -1,0 +1,104 @@
+// Package proc reads what Linux tells about processes and the machine in /proc.
+package proc
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CPU returns the time that all threads of a process have run so far, in user
+// and kernel mode, to the nanosecond. A thread that runs at this moment is
+// counted up to its last tick or switch, so let the process fall quiet first.
+// The time of threads that have ended is not in it.
+func CPU(pid int) (time.Duration, error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil {
+		return 0, err
+	}
+	if len(tasks) == 0 {
+		return 0, fmt.Errorf("process %d: no schedstat of its threads in /proc", pid)
+	}
+	var sum time.Duration
+	for _, path := range tasks {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended since
+		}
+		run, err := parseSchedstat(string(b))
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", path, err)
+		}
+		sum += run
+	}
+	return sum, nil
+}
+
+// parseSchedstat returns the first of the three numbers: nanoseconds on a CPU.
+func parseSchedstat(text string) (time.Duration, error) {
+	f := strings.Fields(text)
+	if len(f) != 3 {
+		return 0, fmt.Errorf("want three numbers: %q", text)
+	}
+	ns, err := strconv.ParseInt(f[0], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("want three numbers: %q", text)
+	}
+	return time.Duration(ns), nil
+}
+
+// CountsCPU tells why CPU cannot be relied on here, or nil: some kernels leave
+// schedstat out or at 0.
+func CountsCPU() error {
+	before, err := CPU(os.Getpid())
+	if err != nil {
+		return err
+	}
+	const busy = 50 * time.Millisecond // several ticks
+	for start := time.Now(); time.Since(start) < busy; {
+	}
+	after, err := CPU(os.Getpid())
+	if err != nil {
+		return err
+	}
+	if after-before < busy/10 {
+		return fmt.Errorf("the kernel counts no run time in /proc/PID/schedstat (%v after %v of work)", after-before, busy)
+	}
+	return nil
+}
+
+// Busy returns the time that the machine's CPUs have worked so far, all
+// together. It is counted in ticks of some milliseconds.
+func Busy() (time.Duration, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	return parseBusy(string(b))
+}
+
+// userHZ is the unit of /proc/stat: hundredths of a second on all machines that
+// Go runs on.
+const userHZ = 100
+
+// parseBusy adds up the first line of /proc/stat without idle, iowait, and what
+// is counted in other fields too.
+func parseBusy(text string) (time.Duration, error) {
+	line, _, _ := strings.Cut(text, "\n")
+	f := strings.Fields(line)
+	if len(f) < 9 || f[0] != "cpu" {
+		return 0, fmt.Errorf("/proc/stat: cannot read %q", line)
+	}
+	var ticks int64
+	for _, i := range []int{1, 2, 3, 6, 7, 8} { // user, nice, system, irq, softirq, steal
+		n, err := strconv.ParseInt(f[i], 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/stat: cannot read %q", line)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * (time.Second / userHZ), nil
+}
