@@ -177,6 +177,7 @@ func (ln *listener) onAccept(netpoll.Poll) error {
 		switch errno {
 		case 0:
 			l.stats.accepted.Add(1)
+			l.poll.Hold() // one seldom comes alone
 			if ln.spread {
 				l.engine.adopt(&adoption{fd: fd})
 			} else {

@@ -18,6 +18,7 @@ type Poll struct {
 
 	blank netpoll.FDOperator // an unused operator of this poller, to copy from
 	waker waker
+	hold  holder
 }
 
 // Open makes a poller. onWake runs on the goroutine in Run once for every
@@ -30,6 +31,7 @@ func Open(onWake func()) (*Poll, error) {
 	}
 	tame(np)
 	p := &Poll{Poll: np, blank: *np.Alloc()}
+	p.hold.open(np)
 	if err := p.waker.open(p, onWake); err != nil {
 		discard(np)
 		return nil, fmt.Errorf("poll: open wake-up: %w", err)
@@ -50,6 +52,13 @@ func (p *Poll) Run() error {
 // before onWake starts share one run of it, and all but the first of them cost
 // no system call.
 func (p *Poll) Wake() { p.waker.wake() }
+
+// Hold says, in a callback, that more events are expected within microseconds:
+// when this batch is dispatched, the goroutine in Run waits for the next one
+// without letting others have its processor, for a millisecond, and again if
+// that batch says so, for some milliseconds in all. This pays where events come
+// fast one after another, and costs those who wait for a processor.
+func (p *Poll) Hold() { p.hold.wanted = true }
 
 // Stamp makes op, in memory of the caller's, an unused operator of p for fd.
 // Callbacks in op are kept. The operator must not be registered, and no event
