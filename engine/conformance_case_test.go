@@ -17,9 +17,9 @@ type confCase struct {
 	end  confEnd
 
 	// lossy says that the frames in want may be missing where the Handler runs
-	// on the pool: a violation or a Close frame that came right behind a message
-	// ends the connection before its echo is written. The suite calls that
-	// NON-STRICT. Inline the echo must come.
+	// on the pool: a violation that came right behind a message ends the
+	// connection before its echo is written. The suite calls that NON-STRICT.
+	// Inline the echo must come.
 	lossy bool
 	// unwatched says that the writes follow each other without waiting.
 	unwatched bool

@@ -65,10 +65,9 @@ func casesCloseMore() (cases []confCase) {
 	return append(cases,
 		closing("octet by octet", 1000, end).in(perOctet),
 		closing("no body, octet by octet", 1000, end).in(perOctet),
-		// A message right before the Close frame: inline its echo comes first.
-		// On the pool the answer to the Close frame may overtake it.
+		// The echo of a message right before the Close frame comes first.
 		confCase{id: "right behind a message", sent: []confFrame{text, end}, want: []confFrame{text},
-			lossy: true, end: answered(1000, 1000, 0)},
+			end: answered(1000, 1000, 0)},
 		// What follows a Close frame is not looked at (RFC 6455, 1.4: a peer
 		// "discards any further data received"), right or wrong, in whatever
 		// pieces it comes.
