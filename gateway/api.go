@@ -141,7 +141,10 @@ func decode(body []byte, v any) error {
 		var typ *json.UnmarshalTypeError
 		switch {
 		case errors.As(err, &typ):
-			return badRequest("%q must not be a %s", typ.Field, typ.Value)
+			if typ.Field == "" {
+				return badRequest("the body must be a JSON object, not %s", article(typ.Value))
+			}
+			return badRequest("%q must not be %s", typ.Field, article(typ.Value))
 		case errors.Is(err, io.EOF):
 			return badRequest("the body is empty: send JSON")
 		case errors.Is(err, io.ErrUnexpectedEOF):
@@ -153,6 +156,14 @@ func decode(body []byte, v any) error {
 		return badRequest("there is something after the JSON object")
 	}
 	return nil
+}
+
+// article puts a kind of JSON value, as encoding/json names it, into words.
+func article(kind string) string {
+	if kind == "array" || kind == "object" {
+		return "an " + kind
+	}
+	return "a " + kind
 }
 
 func apiChannels(a *app, r *http.Request) (any, error) {

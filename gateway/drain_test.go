@@ -149,16 +149,18 @@ func TestExpiry(t *testing.T) {
 		x.add(c[2], start.Add(time.Minute))
 		x.add(c[0], start.Add(2*time.Hour))
 		time.Sleep(59 * time.Second)
-		if len(x.heap) != 3 {
-			t.Errorf("%d wait, want 3", len(x.heap))
+		waiting := func() int {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			return len(x.heap)
+		}
+		if n := waiting(); n != 3 {
+			t.Errorf("%d wait, want 3", n)
 		}
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		x.mu.Lock()
-		left := len(x.heap)
-		x.mu.Unlock()
-		if left != 2 {
-			t.Errorf("%d wait after a minute, want 2", left)
+		if n := waiting(); n != 2 {
+			t.Errorf("%d wait after a minute, want 2", n)
 		}
 		x.stop()
 		x.add(c[0], start)

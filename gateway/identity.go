@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -54,6 +55,9 @@ func (a *app) verify(token string) (*identity, string, error) {
 		if err := protocol.CheckUser(c.Subject); err != nil {
 			return nil, "", fmt.Errorf("the token's sub: %w", err)
 		}
+	}
+	if !utf8.Valid(c.Info) { // it goes to others as it is
+		return nil, "", errors.New("the token's info is not valid UTF-8")
 	}
 	id := &identity{app: a, token: true, info: c.Info, channel: c.Channels, publish: c.Publish}
 	if c.ExpiresAt != nil {

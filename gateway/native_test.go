@@ -89,7 +89,7 @@ func TestNativeErrors(t *testing.T) {
 		{`{"type":"ping"`, "bad_json", "unexpected"},
 		{`{"type":"ping"} {"type":"ping"}`, "bad_json", "nothing after it"},
 		{`[1]`, "bad_json", "not an array"},
-		{`null`, "bad_message", `"type" is missing`},
+		{`null`, "bad_json", `not null`},
 		{`{}`, "bad_message", `"type" is missing`},
 		{`{"type":7}`, "bad_message", `"type" must be a string`},
 		{`{"type":"fly","id":1}`, "unknown_type", `"fly"`},

@@ -105,7 +105,7 @@ func AppendMessage(b []byte, channel string, ev protocol.Event) []byte {
 	case protocol.JSON:
 		b = append(append(b, `,"data":`...), ev.Data...)
 	case protocol.Text:
-		b = appendString(append(b, `,"data":`...), string(ev.Data))
+		b = appendString(append(b, `,"data":`...), ev.Data)
 	case protocol.Binary:
 		b = append(b, `,"encoding":"base64","data":"`...)
 		b = append(base64.StdEncoding.AppendEncode(b, ev.Data), '"')
@@ -173,7 +173,7 @@ func appendField(b []byte, name, value string) []byte {
 }
 
 // appendString appends a JSON string (RFC 8259, 7).
-func appendString(b []byte, s string) []byte {
+func appendString[T string | []byte](b []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
 	for i := 0; i < len(s); {
@@ -188,7 +188,7 @@ func appendString(b []byte, s string) []byte {
 		case c < utf8.RuneSelf:
 			b = append(b, c)
 		default:
-			r, n := utf8.DecodeRuneInString(s[i:])
+			r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 			b = utf8.AppendRune(b, r) // U+FFFD for what is not valid
 			i += n
 			continue

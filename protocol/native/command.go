@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"stentor/protocol"
@@ -52,7 +53,8 @@ const (
 	NotMember   = "not_member"   // presence of a channel that the client is not subscribed to
 )
 
-// MaxID is the greatest length in bytes of an id, as JSON.
+// MaxID is the greatest length in bytes of an id, as JSON, the quotes of a
+// string included.
 const MaxID = 64
 
 // form is a command as JSON. Pointers tell what is missing.
@@ -74,10 +76,13 @@ func Parse(b []byte) (Command, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&f); err != nil {
-		return Command{}, jsonError(f, b, err)
+		return Command{}, jsonError(f, err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return Command{}, &Error{goodID(f.ID), BadJSON, "a message is one JSON object, and nothing after it"}
+	}
+	if bytes.Equal(bytes.TrimSpace(b), []byte("null")) {
+		return Command{}, &Error{nil, BadJSON, "a message is a JSON object, not null"}
 	}
 	id := goodID(f.ID)
 	if f.ID != nil && id == nil {
@@ -177,7 +182,7 @@ func Event(name string, data json.RawMessage, encoding string) (protocol.Event, 
 		return protocol.Event{Name: name, Kind: protocol.JSON, Data: data}, nil
 	case "base64":
 		var s string
-		if json.Unmarshal(data, &s) != nil {
+		if data[0] != '"' || json.Unmarshal(data, &s) != nil {
 			return protocol.Event{}, fmt.Errorf(`with "encoding": "base64", "data" must be a string`)
 		}
 		raw, err := base64.StdEncoding.DecodeString(s)
@@ -222,7 +227,7 @@ func checkChannel(name string) *Error {
 }
 
 // jsonError puts a decoder's error into the client's words.
-func jsonError(f form, b []byte, err error) *Error {
+func jsonError(f form, err error) *Error {
 	e := &Error{ID: goodID(f.ID), Code: BadJSON}
 	if typeErr, ok := err.(*json.UnmarshalTypeError); ok {
 		e.Code = BadMessage
@@ -232,12 +237,12 @@ func jsonError(f form, b []byte, err error) *Error {
 		}
 		return e
 	}
-	if json.Valid(b) { // so it is a field that is unknown
+	if strings.HasPrefix(err.Error(), "json: unknown field") {
 		e.Code = BadMessage
-		e.Message = clip(trimPrefix(err.Error(), "json: "))
+		e.Message = clip(strings.TrimPrefix(err.Error(), "json: "))
 		return e
 	}
-	e.Message = "not valid JSON: " + clip(trimPrefix(err.Error(), "json: "))
+	e.Message = "not valid JSON: " + clip(strings.TrimPrefix(err.Error(), "json: "))
 	return e
 }
 
@@ -250,13 +255,6 @@ func article(t string) string {
 		return "an " + t
 	}
 	return "a " + t
-}
-
-func trimPrefix(s, prefix string) string {
-	if len(s) > len(prefix) && s[:len(prefix)] == prefix {
-		return s[len(prefix):]
-	}
-	return s
 }
 
 // goodID returns id if it is a number or a string of fair length, else nil.
