@@ -36,8 +36,18 @@ type entry struct {
 	// this entry: that before its subscription, then the last delivered. It
 	// makes a walk over the array exact while entries come, go and move.
 	since uint32
-	sub   uint32 // place among the client's subscriptions
+	sub   uint32 // place among the client's subscriptions, and entryServed
 }
+
+// entryServed says that a batch was begun for the entry. A client that has
+// unsubscribed and subscribed again meanwhile has an entry without it, which
+// tells the worker that what it holds was for the subscription before.
+const entryServed = 1 << 31
+
+// place returns the place among the client's subscriptions.
+func (e *entry) place() int { return int(e.sub &^ entryServed) }
+
+func (e *entry) move(place int) { e.sub = e.sub&entryServed | uint32(place) }
 
 // sub is a subscription as its client knows it.
 type sub struct {
@@ -157,7 +167,7 @@ func (ch *Channel) info() (ChannelInfo, bool) {
 	defer ch.mu.Unlock()
 	info := ChannelInfo{Name: ch.name, Subscriptions: int(ch.n.Load()), Presence: ch.presence != nil}
 	if ch.presence != nil {
-		info.Members = len(ch.presence.members)
+		info.Members = ch.presence.live
 	}
 	return info, !ch.dead && info.Subscriptions > 0
 }

@@ -42,7 +42,7 @@ type Client struct {
 	shard  *shard // fixed by Add
 	user   *User  // fixed by Add; nil if there is none
 	secret uint64 // fixed by Add; second half of the id
-	slot   uint32 // place in shard.slots, from Add to Remove
+	slot   uint32 // fixed by Add; place in shard.slots until Remove
 	inUser uint32 // the user's table's mu: place among the user's clients, 0 is first
 	since  uint32 // shard.mu; shard.all's sequence at Add or after a delivery
 	class  uint8  // fixed by Add
@@ -73,6 +73,7 @@ func (h *Hub) Add(c *Client, sink Sink, user string, class uint8, shard int) {
 	c.sink, c.class, c.secret = sink, class, h.secrets.next()
 	c.shard = h.shards[shard%len(h.shards)]
 	c.guard.Store(guardBegun)
+	c.shard.reserve(c) // its id is complete before anybody finds it
 	if user != "" {
 		h.addToUser(c, user)
 	}

@@ -5,24 +5,42 @@ import (
 	"time"
 )
 
-// deliver serves the clients of a chunk. It runs without any lock.
+// deliver serves the clients of a chunk. It runs without any lock. If Encode or
+// Deliver panics, the others are served before the panic goes on to the pool.
 func (s *shard) deliver(b *batch, ln *lane, hits []hit) {
 	var t tally
-	late := 0
-	for i := range hits {
-		h := &hits[i]
-		if !settled(h.want) {
-			hits[late] = *h // an acknowledgement comes first: after the others
-			late++
+	next, late := 0, 0
+	defer func() {
+		s.count(b, &t)
+		if n := late + copy(hits[late:], hits[next:]); n > 0 {
+			s.deliver(b, ln, hits[:n])
+		}
+	}()
+	for next < len(hits) {
+		h := &hits[next]
+		if settled(h.want) {
+			j := b.join(h.client.class)
+			next++
+			s.serve(b, ln, h, j, &t)
 			continue
 		}
-		s.serve(b, ln, h, &t)
+		next++
+		hits[late] = *h // an acknowledgement comes first: after the others
+		late++
 	}
-	for i := range hits[:late] {
-		if s.renew(ln, &hits[i]) {
-			s.serve(b, ln, &hits[i], &t)
+	hits, next, late = hits[:late], 0, 0
+	for next < len(hits) {
+		h := &hits[next]
+		j := b.join(h.client.class)
+		next++
+		if s.renew(ln, h) {
+			s.serve(b, ln, h, j, &t)
 		}
 	}
+}
+
+// count adds what became of the deliveries to the shard's counters.
+func (s *shard) count(b *batch, t *tally) {
 	s.stats.written.Add(t[Written])
 	s.stats.queued.Add(t[Queued])
 	s.stats.dropped.Add(t[Dropped])
@@ -36,8 +54,7 @@ type tally [Stale + 1]uint64
 
 // serve gives a client its part of the batch, in one piece unless it is
 // excepted from something in the middle.
-func (s *shard) serve(b *batch, ln *lane, h *hit, t *tally) {
-	j := b.join(h.client.class)
+func (s *shard) serve(b *batch, ln *lane, h *hit, j *joined, t *tally) {
 	from := h.from
 	if b.excepts {
 		for to := from; to < len(b.posts); to++ {
@@ -96,7 +113,12 @@ func (s *shard) renew(ln *lane, h *hit) bool {
 	for {
 		s.mu.Lock()
 		h.want = h.client.guard.Load()
-		there := !h.client.gone && (ln.roster == nil || h.client.find(ln.roster.channel) >= 0)
+		there := !h.client.gone
+		if there && ln.roster != nil {
+			// A subscription made since is not the one that is served.
+			i := h.client.find(ln.roster.channel)
+			there = i >= 0 && ln.roster.entries[h.client.sub(i).pos].sub&entryServed != 0
+		}
 		s.mu.Unlock()
 		if !there || settled(h.want) {
 			return there

@@ -24,6 +24,11 @@
 // order. Publications to users, clients and all have an order for each client
 // among those to it by that way.
 //
+// Joins and leaves have their place among a channel's publications. A leave is
+// told when the join before it has reached everybody, and a user that is back by
+// then is not told of: users who come and go without end cause no more than two
+// events each that wait.
+//
 // # Locks
 //
 // In this order; none is held while a Sink is called or a callback runs:

@@ -116,15 +116,13 @@ func join(h *Hub, user string) *sink {
 func settle(t testing.TB, h *Hub) {
 	t.Helper()
 	soon(t, "the workers have nothing to do", func() bool {
-		for _, s := range h.shards {
+		idle := true
+		for _, s := range h.shards { // all at once: one may wake another
 			s.mu.Lock()
-			busy := s.working
-			s.mu.Unlock()
-			if busy {
-				return false
-			}
+			defer s.mu.Unlock()
+			idle = idle && !s.working
 		}
-		return true
+		return idle
 	})
 }
 
@@ -147,9 +145,9 @@ func check(t testing.TB, h *Hub) {
 			n := 0
 			for _, r := range ch.rosters {
 				for pos, e := range r.entries {
-					sb := e.client.sub(int(e.sub))
+					sb := e.client.sub(e.place())
 					if sb.roster != r || int(sb.pos) != pos {
-						t.Errorf("%s: entry %d and its client's subscription %d disagree", ch.name, pos, e.sub)
+						t.Errorf("%s: entry %d and its client's subscription %d disagree", ch.name, pos, e.place())
 					}
 				}
 				n += len(r.entries)
@@ -179,6 +177,9 @@ func check(t testing.TB, h *Hub) {
 		if live != s.stats.clients.Load() || subscriptions[s] != s.stats.subscriptions.Load() {
 			t.Errorf("shard %d: %d clients and %d subscriptions, counted %d and %d", s.index, live, subscriptions[s],
 				s.stats.clients.Load(), s.stats.subscriptions.Load())
+		}
+		if s.posts != 0 || s.bytes != 0 || len(s.room) != 0 {
+			t.Errorf("shard %d: %d posts of %d bytes, %d wait for room", s.index, s.posts, s.bytes, len(s.room))
 		}
 		if s.working || s.stats.waiting.Load() != 0 {
 			t.Errorf("shard %d: working %v, %d wait", s.index, s.working, s.stats.waiting.Load())

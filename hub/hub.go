@@ -30,7 +30,8 @@ type Pool interface{ Submit(f func()) }
 // Events makes the messages that a Hub itself sends.
 type Events interface {
 	// Join and Leave tell the subscribers of a presence channel of a user's
-	// first subscription and of the end of its last.
+	// first subscription and of the end of its last. A user that is back before
+	// its join has reached everybody has not left.
 	Join(channel string, m Member) Message
 	Leave(channel string, m Member) Message
 }

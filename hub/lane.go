@@ -35,22 +35,32 @@ func newLane(s *shard) *lane {
 // put adds a post, and reports whether the lane is full and o.Room is noted. It
 // is noted once for a publication: not if it is already.
 func (ln *lane) put(p *post, seq uint32, o *Options, noted bool, wake *wakeups) (full bool) {
+	s, size := ln.shard, p.msg.Size()
 	ln.waiting = append(ln.waiting, p)
-	ln.bytes += p.msg.Size()
+	ln.bytes += size
 	ln.seq = seq
-	ln.shard.stats.waiting.Add(1)
+	s.stats.waiting.Add(1)
+	s.posts++
+	s.bytes += size
 	if p.track != nil {
 		p.track.begin()
 	}
-	if o != nil && o.Room != nil && !noted && (len(ln.waiting) >= fullPosts || ln.bytes >= fullBytes) {
-		ln.room = append(ln.room, o.Room)
+	if o != nil && o.Room != nil && !noted {
 		full = true
+		switch {
+		case s.posts >= fullShardPosts || s.bytes >= fullShardBytes:
+			s.room = append(s.room, o.Room)
+		case len(ln.waiting) >= fullPosts || ln.bytes >= fullBytes:
+			ln.room = append(ln.room, o.Room)
+		default:
+			full = false
+		}
 	}
 	if !ln.queued {
 		ln.queued = true
-		ln.shard.ready.push(ln)
-		if ln.shard.wake() {
-			wake.add(ln.shard)
+		s.ready.push(ln)
+		if s.wake() {
+			wake.add(s)
 		}
 	}
 	return full
@@ -79,10 +89,11 @@ func (ln *lane) begin() {
 	b.posts = append(b.posts, ln.waiting[:n]...)
 	b.last = ln.seq - uint32(len(ln.waiting)-n)
 	for _, p := range b.posts {
-		ln.bytes -= p.msg.Size()
+		b.bytes += p.msg.Size()
 		b.excepts = b.excepts || p.except != nil
 		b.tracked = b.tracked || p.track != nil
 	}
+	ln.bytes -= b.bytes
 	ln.batch = b
 	ln.shard.stats.waiting.Add(-int64(n))
 	left := copy(ln.waiting, ln.waiting[n:])
@@ -136,6 +147,7 @@ func (ln *lane) collectRoster(hits []hit) []hit {
 			continue
 		}
 		e.since = b.last
+		e.sub |= entryServed
 		hits = append(hits, hit{e.client, e.client.guard.Load(), from})
 	}
 	ln.cursor = i
@@ -194,6 +206,7 @@ func (ln *lane) retire() {
 // belongs to the shard's worker once it has begun.
 type batch struct {
 	posts   []*post
+	bytes   int    // about
 	last    uint32 // sequence number of the last post
 	excepts bool   // some post is not for everybody
 	tracked bool   // some post is tracked
@@ -212,12 +225,17 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 
 func newBatch() *batch { return batches.Get().(*batch) }
 
-// end is called when all are served.
-func (b *batch) end() {
+// end is called when all are served. It adds to calls what is to be called.
+func (b *batch) end(calls []func()) []func() {
 	if b.tracked {
 		for _, p := range b.posts {
-			if p.track != nil {
-				p.track.end()
+			if p.track == nil || !p.track.end() {
+				continue
+			}
+			if p.track.then != nil {
+				calls = append(calls, p.track.then)
+			} else {
+				close(p.track.done)
 			}
 		}
 	}
@@ -226,8 +244,9 @@ func (b *batch) end() {
 		j := &b.joined[i]
 		j.done, j.frames, j.ends, j.counts = false, nil, j.ends[:0], j.counts[:0]
 	}
-	b.posts, b.excepts, b.tracked = b.posts[:0], false, false
+	b.posts, b.bytes, b.excepts, b.tracked = b.posts[:0], 0, false, false
 	batches.Put(b)
+	return calls
 }
 
 // from returns the first post for an entry that has had all up to since.
@@ -241,15 +260,14 @@ func (b *batch) from(since uint32) int {
 }
 
 // join returns the frames for a class. The frames of a batch of one are the
-// post's own.
+// post's own. If an encoding panics, the next call leaves that post out.
 func (b *batch) join(class uint8) *joined {
 	j := &b.joined[class%MaxClasses]
 	if j.done {
 		return j
 	}
-	j.done = true
 	n, size := 0, 0
-	for _, p := range b.posts {
+	for _, p := range b.posts { // nothing panics after this
 		size += len(p.frame(class))
 	}
 	if len(b.posts) > 1 {
@@ -268,5 +286,6 @@ func (b *batch) join(class uint8) *joined {
 		j.ends = append(j.ends, len(j.frames))
 		j.counts = append(j.counts, n)
 	}
+	j.done = true
 	return j
 }

@@ -1,6 +1,10 @@
 package hub
 
-import "sort"
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
 
 // Member is a user in a presence channel.
 type Member struct {
@@ -10,14 +14,21 @@ type Member struct {
 
 // presence is who is in a presence channel, by user. The channel's lock guards
 // it.
+//
+// What tells the others is bounded by the number of users, however often they
+// come and go: a leave waits until the join before it has reached everybody, and
+// a join that comes meanwhile takes it back.
 type presence struct {
-	members map[string]*membership
+	members map[string]*membership // as the others have been told
 	clients map[*Client]*membership
+	live    int // members that are there
 }
 
 type membership struct {
 	Member
-	clients int // subscriptions of the user
+	clients int      // subscriptions of the user; at 0 its leave is to be told
+	changed bool     // Info is not what the others have been told
+	telling *Tracker // of the join, while it is on its way
 }
 
 // join makes c's subscription one of a member's, and tells the others if it is
@@ -28,17 +39,22 @@ func (h *Hub) join(ch *Channel, c *Client, j *Join, wake *wakeups) error {
 	}
 	p := ch.presence
 	m := p.members[j.Member.User]
-	if m == nil {
-		if j.Max > 0 && len(p.members) >= j.Max {
+	if m == nil || m.clients == 0 {
+		if j.Max > 0 && p.live >= j.Max {
 			return ErrPresenceFull
 		}
-		m = &membership{Member: j.Member}
-		p.members[j.Member.User] = m
-		if h.events != nil {
-			h.put(ch, h.events.Join(ch.name, m.Member), nil, nil, wake)
-		}
 	}
-	m.clients++
+	switch {
+	case m == nil:
+		m = &membership{Member: j.Member}
+		h.tellJoin(ch, m, nil, wake)
+		p.members[m.User] = m
+	case m.clients == 0 && !bytes.Equal(m.Info, j.Member.Info):
+		m.Info, m.changed = j.Member.Info, true
+	}
+	if m.clients++; m.clients == 1 {
+		p.live++
+	}
 	p.clients[c] = m
 	return nil
 }
@@ -57,23 +73,84 @@ func (h *Hub) part(ch *Channel, c *Client, wake *wakeups) {
 	if m.clients--; m.clients > 0 {
 		return
 	}
-	delete(p.members, m.User)
+	p.live--
+	if m.telling == nil {
+		h.tellLeave(ch, m, wake)
+	}
+}
+
+// tellJoin tells all but x of a join. The channel's lock is held.
+func (h *Hub) tellJoin(ch *Channel, m *membership, x *except, wake *wakeups) {
+	if h.events == nil {
+		return
+	}
+	t := new(Tracker)
+	t.then = func() { h.joinTold(ch, m, t) }
+	t.begin()
+	h.put(ch, h.events.Join(ch.name, m.Member), x, &Options{Track: t}, wake)
+	if !t.end() {
+		m.telling = t
+	}
+}
+
+// tellLeave forgets a member and tells of its leave. The channel's lock is held.
+func (h *Hub) tellLeave(ch *Channel, m *membership, wake *wakeups) {
+	delete(ch.presence.members, m.User)
 	if h.events != nil {
 		h.put(ch, h.events.Leave(ch.name, m.Member), nil, nil, wake)
 	}
 }
 
-// members returns who is present, by user id. The channel's lock is held.
-func (ch *Channel) members() []Member {
+// joinTold is called when a join has reached everybody: what has happened to
+// the member meanwhile can be told.
+func (h *Hub) joinTold(ch *Channel, m *membership, t *Tracker) {
+	var wake wakeups
+	defer wake.submit(h)
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if m.telling != t || ch.dead {
+		return
+	}
+	m.telling = nil
+	switch {
+	case m.clients == 0:
+		h.tellLeave(ch, m, &wake)
+	case m.changed:
+		// Its own clients know.
+		m.changed = false
+		x := new(except)
+		for c, of := range ch.presence.clients {
+			if of == m {
+				x.clients = append(x.clients, c)
+			}
+		}
+		h.put(ch, h.events.Leave(ch.name, m.Member), x, nil, &wake)
+		h.tellJoin(ch, m, x, &wake)
+	}
+}
+
+// told returns who is present as far as the subscribers have been told, in no
+// order: what they are told next begins there. The channel's lock is held.
+func (ch *Channel) told() []Member { return ch.list(func(*membership) bool { return true }) }
+
+// list returns the members that f chooses. The channel's lock is held.
+func (ch *Channel) list(f func(*membership) bool) []Member {
 	if ch.presence == nil {
 		return nil
 	}
 	list := make([]Member, 0, len(ch.presence.members))
 	for _, m := range ch.presence.members {
-		list = append(list, m.Member)
+		if f(m) {
+			list = append(list, m.Member)
+		}
 	}
-	sort.Slice(list, func(i, j int) bool { return list[i].User < list[j].User })
 	return list
+}
+
+// sortMembers sorts a list by user id. It takes a while for a long one: no lock
+// is held.
+func sortMembers(list []Member) {
+	slices.SortFunc(list, func(a, b Member) int { return strings.Compare(a.User, b.User) })
 }
 
 // Members returns who is in a presence channel, by user id; ok is false if it
@@ -83,7 +160,13 @@ func (h *Hub) Members(channel string) (list []Member, ok bool) {
 	if ch == nil {
 		return nil, false
 	}
+	list, ok = ch.present()
+	sortMembers(list)
+	return list, ok
+}
+
+func (ch *Channel) present() ([]Member, bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	return ch.members(), ch.presence != nil && !ch.dead
+	return ch.list(func(m *membership) bool { return m.clients > 0 }), ch.presence != nil && !ch.dead
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // presenceTexts tells of joins and leaves in words.
@@ -97,9 +98,23 @@ func TestPresenceFull(t *testing.T) {
 // its acknowledgement and the events after it.
 func TestPresenceConsistent(t *testing.T) {
 	h := newTest(t, Config{Shards: 2, Events: presenceTexts{}})
-	watcher := join(h, "watcher")
-	watcher.enter(t, h, "")
+	type view struct {
+		*sink
+		members string // when it came
+	}
+	var watchers []view
+	watch := func() {
+		s := join(h, fmt.Sprint("w", len(watchers)))
+		watchers = append(watchers, view{s, s.enter(t, h, "")})
+	}
+	watch()
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range 30 {
+			watch()
+			time.Sleep(100 * time.Microsecond)
+		}
+	})
 	for w := range 6 {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(w), 1))
@@ -115,20 +130,127 @@ func TestPresenceConsistent(t *testing.T) {
 	}
 	wg.Wait()
 	settle(t, h)
-	present := map[string]bool{}
-	for event := range strings.SplitSeq(strings.Trim(watcher.text(), "[]"), "][") {
-		_, what, _ := strings.Cut(event, ":")
-		user := what[1:]
-		if joined := what[0] == '+'; present[user] == joined {
-			t.Fatalf("%q, while present is %v", what, present[user])
-		} else {
-			present[user] = joined
+	for _, w := range watchers {
+		present := map[string]bool{}
+		for user := range strings.FieldsSeq(w.members) {
+			present[user] = true
+		}
+		for event := range strings.SplitSeq(strings.Trim(w.text(), "[]"), "][") {
+			if event == "" {
+				continue
+			}
+			_, what, _ := strings.Cut(event, ":")
+			user := what[1:]
+			if joined := what[0] == '+'; present[user] == joined {
+				t.Fatalf("%s: %q, while present is %v", w.User(), what, present[user])
+			} else {
+				present[user] = joined
+			}
+		}
+		for user, there := range present {
+			if there == (user[0] == 'u') {
+				t.Errorf("%s: %s is present at the end: %v", w.User(), user, there)
+			}
+		}
+		if len(present) < len(watchers) {
+			t.Errorf("%s knows of %d", w.User(), len(present))
 		}
 	}
-	for user, there := range present {
-		if there {
-			t.Errorf("%s never left", user)
-		}
+}
+
+// Whoever comes and goes without end costs the others no more than a join and a
+// leave at a time, and they know at the end who is there.
+func TestPresenceFlapping(t *testing.T) {
+	for name, stays := range map[string]bool{"stays": true, "leaves": false} {
+		t.Run(name, func(t *testing.T) {
+			h := newTest(t, Config{Shards: 2, Events: presenceTexts{}})
+			var hold sync.Mutex
+			reader, ann, bob := join(h, "reader"), join(h, "ann"), join(h, "bob")
+			reader.hold = &hold
+			reader.enter(t, h, "")
+			hold.Lock()
+			for range 2000 {
+				for _, s := range []*sink{ann, bob} {
+					s.enter(t, h, "")
+					h.Unsubscribe(&s.Client, "room")
+				}
+			}
+			if n := h.Stats().Waiting; n > 4 {
+				t.Errorf("%d publications wait", n)
+			}
+			if info, _ := h.Info("room"); info.Members != 1 {
+				t.Errorf("info %+v", info)
+			}
+			if list, _ := h.Members("room"); names(list) != "reader " {
+				t.Errorf("members %q", names(list))
+			}
+			// Who comes now is going to be told of the leaves.
+			late := join(h, "late")
+			if m := late.enter(t, h, ""); m != "ann bob late reader " {
+				t.Errorf("members %q", m)
+			}
+			if stays {
+				ann.enter(t, h, "")
+			}
+			hold.Unlock()
+			settle(t, h)
+			for s, want := range map[*sink]map[string]int{reader: {"ann": 1, "bob": 0, "late": 1}, late: {"ann": 0, "bob": -1}} {
+				if !stays {
+					want["ann"]--
+				}
+				for user, n := range want {
+					got := s.text()
+					joins, leaves := strings.Count(got, "+"+user), strings.Count(got, "-"+user)
+					if joins-leaves != n || joins+leaves > 2 {
+						t.Errorf("heard %q, want %+d of %s", got, n, user)
+					}
+				}
+			}
+		})
+	}
+}
+
+// infoTexts tells the members' infos, too.
+type infoTexts struct{}
+
+func (infoTexts) Join(_ string, m Member) Message  { return text("+" + m.User + string(m.Info)) }
+func (infoTexts) Leave(_ string, m Member) Message { return text("-" + m.User) }
+
+// A member that is back with another info before its join has been told is
+// told anew, but not to itself. A place is free as soon as its user has gone.
+func TestPresenceBack(t *testing.T) {
+	h := newTest(t, Config{Shards: 1, Events: infoTexts{}})
+	var hold sync.Mutex
+	reader, ann := join(h, "reader"), join(h, "ann")
+	reader.hold = &hold
+	reader.enter(t, h, "")
+	hold.Lock()
+	ann.enter(t, h, "1")
+	h.Unsubscribe(&ann.Client, "room")
+	full := func(s *sink, max int) error {
+		return h.Subscribe(&s.Client, "room", &Join{Member: Member{User: s.User()}, Max: max}, func(Subscribed) {})
+	}
+	if err := full(ann, 1); !errors.Is(err, ErrPresenceFull) {
+		t.Errorf("with no place free: %v", err)
+	}
+	bob := join(h, "bob")
+	if err := full(bob, 2); err != nil {
+		t.Errorf("with a place free: %v", err)
+	}
+	h.Remove(&bob.Client)
+	if m := ann.enter(t, h, "2"); m != "ann2 bob reader " {
+		t.Errorf("members %q", m)
+	}
+	hold.Unlock()
+	settle(t, h)
+	if got := reader.text(); got != "[2:+ann1][3:+bob][4:-ann][5:+ann2][6:-bob]" && got != "[2:+ann1][3:+bob][4:-bob][5:-ann][6:+ann2]" {
+		t.Errorf("received %q", got)
+	}
+	if got := ann.text(); strings.Contains(got, "ann") {
+		t.Errorf("ann received %q", got)
+	}
+	if list, _ := h.Members("room"); names(list) != "ann2 reader " {
+		t.Errorf("members %q", names(list))
 	}
 }
 

@@ -21,15 +21,16 @@ type Target struct {
 	Offset  uint64 // sequence number in the channel, from 1
 }
 
-// Options are the choices of a publication. nil is none.
+// Options are the choices of a publication. nil is none. The slices must not
+// be changed afterwards.
 type Options struct {
 	ExceptClients []*Client
 	ExceptUsers   []string
 	// Track counts what becomes of the deliveries.
 	Track *Tracker
-	// Room, if a lane that the publication was put into is full, is called once
-	// when there is room again: until then the publisher should publish nothing
-	// more. It must not block.
+	// Room, if a lane that the publication was put into is full, or a shard as
+	// a whole, is called once when there is room again: until then the publisher
+	// should publish nothing more. It must not block.
 	Room func()
 }
 
@@ -43,6 +44,13 @@ type Receipt struct {
 const (
 	fullPosts = 1024
 	fullBytes = 1 << 20
+)
+
+// So is a shard, for all its lanes, of what waits or is under way: a publisher
+// to many channels fills none of them.
+const (
+	fullShardPosts = 64 << 10
+	fullShardBytes = 64 << 20
 )
 
 // post is a publication on its way to its audience. It is shared by all lanes
@@ -65,34 +73,34 @@ func (p *post) frame(class uint8) []byte {
 	if e := slot.Load(); e != nil {
 		return e.frame
 	}
-	e := &encoded{p.msg.Encode(class, p.to)}
-	if !slot.CompareAndSwap(nil, e) {
-		e = slot.Load()
-	}
-	return e.frame
+	p.encode(class, slot)
+	return slot.Load().frame
 }
 
-// except is who does not receive a post.
+// encode fills the slot of a class. After a panic nobody of the class receives
+// the post.
+func (p *post) encode(class uint8, slot *atomic.Pointer[encoded]) {
+	e := new(encoded)
+	defer func() { slot.CompareAndSwap(nil, e) }()
+	e.frame = p.msg.Encode(class, p.to)
+}
+
+// except is who does not receive a post. Users are named by their ids: one who
+// connects between this and the delivery is meant, too.
 type except struct {
 	clients []*Client
-	users   []*User
+	users   []string
 }
 
-func (h *Hub) except(o *Options) *except {
+func newExcept(o *Options) *except {
 	if o == nil || len(o.ExceptClients) == 0 && len(o.ExceptUsers) == 0 {
 		return nil
 	}
-	x := &except{clients: o.ExceptClients}
-	for _, id := range o.ExceptUsers {
-		if u := h.user(id); u != nil {
-			x.users = append(x.users, u)
-		}
-	}
-	return x
+	return &except{clients: o.ExceptClients, users: o.ExceptUsers}
 }
 
 // has reports whether c is excepted. The lists are short: they name who is not
-// to hear, and were resolved before.
+// to hear.
 func (x *except) has(c *Client) bool {
 	if x == nil {
 		return false
@@ -103,13 +111,36 @@ func (x *except) has(c *Client) bool {
 		}
 	}
 	if c.user != nil {
-		for _, u := range x.users {
-			if u == c.user {
+		for _, id := range x.users {
+			if id == c.user.id {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// excepted returns the clients that x names, each once.
+func (h *Hub) excepted(x *except) (list []*Client) {
+	if x == nil {
+		return nil
+	}
+	seen := make(map[*Client]bool, len(x.clients))
+	add := func(c *Client) {
+		if c != nil && c.shard != nil && !seen[c] {
+			seen[c] = true
+			list = append(list, c)
+		}
+	}
+	for _, c := range x.clients {
+		add(c)
+	}
+	for _, id := range x.users {
+		for _, c := range h.UserClients(id) {
+			add(c)
+		}
+	}
+	return list
 }
 
 // Publish sends a message to the subscribers of a channel.
@@ -119,41 +150,22 @@ func (h *Hub) Publish(channel string, m Message, o *Options) Receipt {
 	if ch == nil {
 		return Receipt{}
 	}
-	x := h.except(o)
+	x := newExcept(o)
 	var wake wakeups
 	ch.mu.Lock()
 	r := h.put(ch, m, x, o, &wake)
-	ch.mu.Unlock()
-	if x != nil {
-		r.Matched -= h.excepted(ch, x)
-	}
-	wake.submit(h)
-	return r
-}
-
-// excepted counts the subscribers of ch that x names.
-func (h *Hub) excepted(ch *Channel, x *except) (n int) {
-	seen := make(map[*Client]bool, len(x.clients))
-	count := func(c *Client) {
-		if c == nil || seen[c] {
-			return
-		}
-		seen[c] = true
+	// Nobody subscribes while the lock is held, so that no more are taken off
+	// than have been counted.
+	for _, c := range h.excepted(x) {
 		c.shard.mu.Lock()
 		if c.find(ch) >= 0 {
-			n++
+			r.Matched--
 		}
 		c.shard.mu.Unlock()
 	}
-	for _, c := range x.clients {
-		count(c)
-	}
-	for _, u := range x.users {
-		for _, c := range h.UserClients(u.id) {
-			count(c)
-		}
-	}
-	return n
+	ch.mu.Unlock()
+	wake.submit(h)
+	return r
 }
 
 // put gives a message its place in a channel and puts it into the lanes. The
@@ -189,43 +201,33 @@ func newPost(m Message, to Target, x *except, o *Options) *post {
 // PublishAll sends a message to every client.
 func (h *Hub) PublishAll(m Message, o *Options) (r Receipt) {
 	h.stats.publications.Add(1)
-	x := h.except(o)
+	x := newExcept(o)
 	p := newPost(m, Target{}, x, o)
+	excepted := h.excepted(x)
 	var wake wakeups
 	for _, s := range h.shards {
 		s.mu.Lock()
 		s.all.seq++
 		if n := int(s.stats.clients.Load()); n > 0 {
 			r.Matched += n
+			for _, c := range excepted {
+				if c.shard == s && s.slots[c.slot] == c {
+					r.Matched--
+				}
+			}
 			r.Full = s.all.put(p, s.all.seq, o, r.Full, &wake) || r.Full
 		}
 		s.mu.Unlock()
 	}
-	if x != nil {
-		r.Matched -= h.exceptedOfAll(x)
-	}
 	wake.submit(h)
 	return r
-}
-
-func (h *Hub) exceptedOfAll(x *except) int {
-	seen := make(map[*Client]bool, len(x.clients))
-	for _, c := range x.clients {
-		seen[c] = true
-	}
-	for _, u := range x.users {
-		for _, c := range h.UserClients(u.id) {
-			seen[c] = true
-		}
-	}
-	return len(seen)
 }
 
 // PublishClients sends a message to clients, and to the clients of users, one
 // copy each however often a client is meant.
 func (h *Hub) PublishClients(clients []*Client, users []string, m Message, o *Options) (r Receipt) {
 	h.stats.publications.Add(1)
-	x := h.except(o)
+	x := newExcept(o)
 	p := newPost(m, Target{}, x, o)
 	var wake wakeups
 	seen := make(map[*Client]bool, len(clients)+len(users))

@@ -146,6 +146,56 @@ func TestExcept(t *testing.T) {
 	}
 }
 
+// An exception holds for a user's clients that come later, and is never counted
+// for more than there are.
+func TestExceptComing(t *testing.T) {
+	h := newTest(t, Config{Shards: 2})
+	o := &Options{ExceptUsers: []string{"bob"}}
+	x := newExcept(o)
+	ann, bob := join(h, "ann"), join(h, "bob")
+	if !x.has(&bob.Client) || x.has(&ann.Client) {
+		t.Error("an exception does not know who has come since")
+	}
+	h.Remove(&ann.Client)
+	h.Remove(&bob.Client)
+
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				s := join(h, "bob")
+				s.subscribe(t, h, "c")
+				h.Remove(&s.Client)
+				if got := s.text(); got != "" {
+					t.Errorf("received %q although excepted", got)
+				}
+			}
+		})
+	}
+	for range 5000 {
+		if r := h.Publish("c", text("x"), o); r.Matched < 0 {
+			t.Errorf("matched %d of a channel", r.Matched)
+		}
+		if r := h.PublishAll(text("x"), o); r.Matched < 0 {
+			t.Errorf("matched %d of all", r.Matched)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	gone := join(h, "bob")
+	h.Remove(&gone.Client)
+	if r := h.PublishAll(text("x"), &Options{ExceptClients: []*Client{&gone.Client, nil, {}}}); r.Matched != 0 {
+		t.Errorf("matched %d, want nobody", r.Matched)
+	}
+	settle(t, h)
+}
+
 // Classes are encoded apart; one that receives nothing of a message is left out
 // of the counts.
 func TestClasses(t *testing.T) {
@@ -335,4 +385,140 @@ func TestFairness(t *testing.T) {
 	if small.rank > 2*chunk {
 		t.Errorf("the small channel's client was served as number %d", small.rank)
 	}
+}
+
+// Many lanes that are far from full make a full shard.
+func TestRoomOfShard(t *testing.T) {
+	for name, c := range map[string]struct{ size, n int }{
+		"posts": {1, fullShardPosts},
+		"bytes": {fullBytes / 2, fullShardBytes / (fullBytes / 2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newTest(t, Config{Shards: 1})
+			var hold sync.Mutex
+			const channels = 128
+			s := join(h, "")
+			s.hold = &hold
+			for i := range channels {
+				s.subscribe(t, h, fmt.Sprint("c", i))
+			}
+			hold.Lock()
+			room, n := make(chan int, 1), 0
+			m := text(strings.Repeat("x", c.size))
+			for ; n <= 2*c.n; n++ {
+				if h.Publish(fmt.Sprint("c", n%channels), m, &Options{Room: func() { room <- h.shards[0].posts }}).Full {
+					break
+				}
+			}
+			if n != c.n-1 {
+				t.Errorf("full after %d publications, want %d", n+1, c.n)
+			}
+			if len(room) > 0 {
+				t.Error("room, while nothing has moved")
+			}
+			hold.Unlock()
+			if left := <-room; left > c.n/2 {
+				t.Errorf("room, while %d wait", left)
+			}
+			settle(t, h)
+		})
+	}
+}
+
+// hardy is a Pool that survives panics and counts them.
+type hardy struct {
+	goroutines
+	panics atomic.Int32
+}
+
+func (p *hardy) Submit(f func()) {
+	p.goroutines.Submit(func() {
+		defer func() {
+			if recover() != nil {
+				p.panics.Add(1)
+			}
+		}()
+		f()
+	})
+}
+
+// fragile is a client that panics instead of taking a delivery.
+type fragile struct{ Client }
+
+func (*fragile) Deliver([]byte, int, *atomic.Uint64, uint64) Outcome { panic("fragile") }
+
+// poison is a message that cannot be encoded.
+type poison struct{ text }
+
+func (poison) Encode(uint8, Target) []byte { panic("poison") }
+
+// A callback that panics is one delivery less, or one publication; all others
+// are served, and the shard goes on.
+func TestPanics(t *testing.T) {
+	pool := new(hardy)
+	h := New(Config{Shards: 1, Pool: pool})
+	var hold sync.Mutex
+	var fine []*sink
+	fragiles := int32(0)
+	for i := range 3 * chunk {
+		if i%20 == 7 {
+			s := new(fragile)
+			h.Add(&s.Client, s, "", 0, 0)
+			s.Ready()
+			h.Subscribe(&s.Client, "c", nil, func(Subscribed) {})
+			fragiles++
+			continue
+		}
+		s := join(h, "")
+		s.hold = &hold
+		s.subscribe(t, h, "c")
+		fine = append(fine, s)
+	}
+	last := new(fragile) // the last of a chunk
+	h.Add(&last.Client, last, "alone", 0, 0)
+	last.Ready()
+	settled := func(panics int32) {
+		t.Helper()
+		settle(t, h)
+		pool.wg.Wait()
+		if n := pool.panics.Swap(0); n == 0 || n > panics {
+			t.Errorf("the pool saw %d panics, want up to %d", n, panics)
+		}
+	}
+	h.Publish("c", text("one"), nil)
+	settled(fragiles)
+	h.PublishClients(nil, []string{"alone"}, text("alone"), nil)
+	settled(1)
+
+	hold.Lock()
+	h.Publish("c", text("two"), nil)
+	soon(t, "the worker is under way", func() bool { return h.Stats().Waiting == 0 })
+	h.Publish("c", text("three"), nil)
+	h.Publish("c", poison{"four"}, nil)
+	h.Publish("c", text("five"), nil)
+	hold.Unlock()
+	settled(2*fragiles + 1)
+	for _, s := range fine {
+		if got := s.text(); got != "[1:one][2:two][3:three][5:five]" {
+			t.Fatalf("received %q", got)
+		}
+	}
+
+	hold.Lock()
+	track, called := NewTracker(), make(chan int, 3)
+	for i, full := 0, 0; full < 3; i++ {
+		if h.Publish("c", text("x"), &Options{Track: track, Room: func() { called <- i; panic("room") }}).Full {
+			full++
+		}
+	}
+	hold.Unlock()
+	if _, err := track.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for range 3 {
+		<-called
+	}
+	settle(t, h)
+	pool.wg.Wait()
+	check(t, h)
 }

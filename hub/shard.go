@@ -20,6 +20,9 @@ type shard struct {
 
 	ready   laneQueue // lanes with something to do, in turn
 	working bool      // a worker runs, or is about to
+	posts   int       // that wait or are under way, over all lanes
+	bytes   int       // about, of those
+	room    []func()  // to call when there are few
 
 	hits  [chunk]hit // the worker's
 	stats shardStats
@@ -44,18 +47,28 @@ func newShard(h *Hub, index int) *shard {
 	return s
 }
 
-// add gives c a slot.
-func (s *shard) add(c *Client) {
+// reserve gives c a slot, where nobody finds it yet.
+func (s *shard) reserve(c *Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.free); n > 0 {
 		c.slot = s.free[n-1]
 		s.free = s.free[:n-1]
-		s.slots[c.slot] = c
 	} else {
 		c.slot = uint32(len(s.slots))
-		s.slots = append(s.slots, c)
+		s.slots = append(s.slots, nil)
 	}
+}
+
+// add puts c into its slot, unless it is gone: it can be found by its user
+// before.
+func (s *shard) add(c *Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.gone {
+		return
+	}
+	s.slots[c.slot] = c
 	c.since = s.all.seq
 	s.stats.clients.Add(1)
 }
@@ -69,8 +82,10 @@ func (s *shard) retire(c *Client) bool {
 		return false
 	}
 	c.gone = true
-	s.slots[c.slot] = nil
-	s.stats.clients.Add(-1)
+	if s.slots[c.slot] == c {
+		s.slots[c.slot] = nil
+		s.stats.clients.Add(-1)
+	}
 	return true
 }
 
@@ -108,38 +123,60 @@ const turn = 256
 // deliverAll is the worker: it takes lanes in turn, a chunk of subscribers of
 // each, until none has anything to do.
 func (s *shard) deliverAll() {
+	idle := false
+	defer func() {
+		if !idle { // also when a callback panics, which is for the pool to tell
+			s.hub.pool.Submit(s.work)
+		}
+	}()
 	for range turn {
-		s.mu.Lock()
-		ln := s.ready.pop()
-		if ln == nil {
-			s.working = false
-			s.mu.Unlock()
+		if idle = !s.step(); idle {
 			return
 		}
-		if ln.batch == nil {
-			ln.begin()
-		}
-		b := ln.batch
-		hits, more := ln.collect(s.hits[:0])
-		s.mu.Unlock()
-
-		s.deliver(b, ln, hits)
-		clear(hits)
-		s.putBack(ln, more)
 		// The system calls of a chunk are made without the scheduler's
 		// knowledge: let others have the processor.
 		runtime.Gosched()
 	}
-	s.hub.pool.Submit(s.work)
+}
+
+// step serves a chunk of the lane whose turn it is. It reports false, and that
+// the worker ends, if there is none.
+func (s *shard) step() bool {
+	s.mu.Lock()
+	ln := s.ready.pop()
+	if ln == nil {
+		s.working = false
+		s.mu.Unlock()
+		return false
+	}
+	if ln.batch == nil {
+		ln.begin()
+	}
+	b := ln.batch
+	hits, more := ln.collect(s.hits[:0])
+	s.mu.Unlock()
+
+	defer func() {
+		clear(hits)
+		s.putBack(ln, more)
+	}()
+	s.deliver(b, ln, hits)
+	return true
 }
 
 // putBack ends a lane's turn.
 func (s *shard) putBack(ln *lane, more bool) {
-	var room []func()
+	var calls []func()
 	s.mu.Lock()
 	b := ln.batch
 	if !more {
-		room = ln.end()
+		calls = ln.end()
+		s.posts -= len(b.posts)
+		s.bytes -= b.bytes
+		if len(s.room) > 0 && s.posts < fullShardPosts/2 && s.bytes < fullShardBytes/2 {
+			calls = append(calls, s.room...)
+			s.room = nil
+		}
 	}
 	if more || len(ln.waiting) > 0 {
 		s.ready.push(ln)
@@ -148,10 +185,10 @@ func (s *shard) putBack(ln *lane, more bool) {
 	}
 	s.mu.Unlock()
 	if !more {
-		b.end()
+		calls = b.end(calls)
 	}
-	for _, f := range room {
-		f()
+	for i := len(calls) - 1; i >= 0; i-- {
+		defer calls[i]() // so that all are called if one panics
 	}
 }
 

@@ -30,6 +30,7 @@ func (h *Hub) Subscribe(c *Client, channel string, join *Join, acknowledge func(
 		return err
 	}
 	defer c.guard.Add(guardDone)
+	sortMembers(done.Members)
 	acknowledge(done)
 	return nil
 }
@@ -53,7 +54,7 @@ func (h *Hub) subscribe(c *Client, name string, join *Join) (Subscribed, error) 
 		return Subscribed{}, ErrGone
 	}
 	if again { // it stays so: whoever subscribes holds the channel's lock
-		return Subscribed{Again: true, Offset: ch.seq, Members: ch.members()}, nil
+		return Subscribed{Again: true, Offset: ch.seq, Members: ch.told()}, nil
 	}
 	var bits uint32
 	if join != nil {
@@ -77,7 +78,7 @@ func (h *Hub) subscribe(c *Client, name string, join *Join) (Subscribed, error) 
 	ch.n.Add(1)
 	s.stats.subscriptions.Add(1)
 	s.mu.Unlock()
-	return Subscribed{Offset: ch.seq, Members: ch.members()}, nil
+	return Subscribed{Offset: ch.seq, Members: ch.told()}, nil
 }
 
 // Unsubscribe ends a subscription, and reports whether there was one. When it
@@ -194,7 +195,7 @@ func (c *Client) find(ch *Channel) int {
 		}
 		return -1
 	}
-	if c.first.roster.channel == ch {
+	if c.first.roster != nil && c.first.roster.channel == ch {
 		return 0
 	}
 	if i, ok := c.extra.index[ch]; ok {
@@ -233,7 +234,7 @@ func (c *Client) leave(i int) {
 	last := len(r.entries) - 1
 	if moved := r.entries[last]; int(gone.pos) != last {
 		r.entries[gone.pos] = moved
-		moved.client.sub(int(moved.sub)).pos = gone.pos
+		moved.client.sub(moved.place()).pos = gone.pos
 	}
 	r.entries[last] = entry{}
 	r.entries = r.entries[:last]
@@ -244,7 +245,7 @@ func (c *Client) leave(i int) {
 	*c.sub(end) = sub{}
 	if end != i {
 		*c.sub(i) = moved
-		moved.roster.entries[moved.pos].sub = uint32(i)
+		moved.roster.entries[moved.pos].move(i)
 	}
 	if x := c.extra; x != nil {
 		if end > 0 {
@@ -256,6 +257,9 @@ func (c *Client) leave(i int) {
 			if end != i && i > 0 {
 				x.index[moved.roster.channel] = i
 			}
+		}
+		if len(x.more) == 0 {
+			x.more, x.index = nil, nil
 		}
 		c.dropExtra()
 	}

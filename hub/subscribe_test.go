@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -79,6 +80,142 @@ func TestManySubscriptions(t *testing.T) {
 		h.Remove(&s.Client)
 	}
 	if st := h.Stats(); st.Channels != 0 || st.Clients != 0 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+// A client with an index may lose all its subscriptions while something to it
+// alone is on its way.
+func TestIndexEnds(t *testing.T) {
+	h := newTest(t, Config{Shards: 1})
+	var hold sync.Mutex
+	busy, s := join(h, ""), join(h, "ann")
+	busy.hold = &hold
+	busy.subscribe(t, h, "busy")
+	for i := range indexFrom + 1 {
+		s.subscribe(t, h, fmt.Sprint("c", i))
+	}
+	hold.Lock()
+	h.Publish("busy", text("x"), nil)
+	soon(t, "the worker is under way", func() bool { return h.Stats().Waiting == 0 })
+	h.PublishClients(nil, []string{"ann"}, text("direct"), nil)
+	for i := range indexFrom + 1 {
+		h.Unsubscribe(&s.Client, fmt.Sprint("c", i))
+	}
+	if h.Subscribed(&s.Client, "busy") {
+		t.Error("subscribed without a subscription")
+	}
+	s.subscribe(t, h, "busy")
+	index := s.extra.index
+	hold.Unlock()
+	settle(t, h)
+	if index != nil {
+		t.Errorf("an index of %d for one subscription", len(index))
+	}
+	if s.text() != "[0:direct]" {
+		t.Errorf("received %q", s.text())
+	}
+}
+
+// meddler does something when the first delivery comes, before it is taken.
+type meddler struct {
+	sink
+	once sync.Once
+	do   func()
+}
+
+func (s *meddler) Deliver(frames []byte, n int, guard *atomic.Uint64, want uint64) Outcome {
+	s.once.Do(s.do)
+	return s.sink.Deliver(frames, n, guard, want)
+}
+
+// A publication that is under way when a client unsubscribes is not for it when
+// it has subscribed again; one that is under way while it changes what else it
+// is subscribed to still is.
+func TestResubscribe(t *testing.T) {
+	var h *Hub
+	var s *meddler
+	again := func() {
+		h.Unsubscribe(&s.Client, "c")
+		s.note("out ")
+		h.Subscribe(&s.Client, "c", nil, func(d Subscribed) { s.note("in after %d ", d.Offset) })
+	}
+	for name, c := range map[string]struct {
+		do   func()
+		want string
+	}{
+		"again":      {again, "out in after 1 [2:new]"},
+		"twice":      {func() { again(); again() }, "out in after 1 out in after 1 [2:new]"},
+		"last moves": {func() { h.Unsubscribe(&s.Client, "first"); again() }, "out in after 1 [2:new]"},
+		"others":     {func() { h.Unsubscribe(&s.Client, "first"); s.subscribe(t, h, "third") }, "[1:old][2:new]"},
+		"removed":    {func() { h.Remove(&s.Client); s.note("gone") }, "gone"},
+		"published meanwhile": {func() {
+			h.Unsubscribe(&s.Client, "c")
+			h.Publish("c", text("between"), nil)
+			again()
+		}, "out in after 2 [3:new]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h = newTest(t, Config{Shards: 1})
+			s = &meddler{do: c.do}
+			h.Add(&s.Client, s, "", 0, 0)
+			s.Ready()
+			s.subscribe(t, h, "first")
+			s.subscribe(t, h, "c")
+			join(h, "").subscribe(t, h, "c")
+			join(h, "").subscribe(t, h, "first")
+			h.Publish("c", text("old"), nil)
+			settle(t, h)
+			h.Publish("c", text("new"), nil)
+			settle(t, h)
+			if got := s.text(); got != c.want {
+				t.Errorf("received %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// A client that is found by its user while it is being added has its id, and
+// can be removed.
+func TestFoundWhileAdded(t *testing.T) {
+	h := newTest(t, Config{Shards: 2})
+	stop := make(chan struct{})
+	seen := map[*Client]string{}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for _, c := range h.UserClients("ann") {
+				seen[c] = c.ID()
+				if n%5 == 0 {
+					h.Remove(c)
+				}
+			}
+		}
+	})
+	var all []*sink
+	for i := range 3000 {
+		s := new(sink)
+		h.Add(&s.Client, s, "ann", 0, i)
+		s.Ready()
+		all = append(all, s)
+		if i > 3 {
+			h.Remove(&all[i-3].Client)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	for _, s := range all {
+		if id := seen[&s.Client]; id != "" && id != s.ID() {
+			t.Fatalf("the id was %q, then %q", id, s.ID())
+		}
+		h.Remove(&s.Client)
+	}
+	if st := h.Stats(); st.Clients != 0 || st.Users != 0 {
 		t.Errorf("stats %+v", st)
 	}
 }

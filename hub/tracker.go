@@ -12,6 +12,7 @@ type Tracker struct {
 	open    atomic.Int64 // lanes that have not served it, and 1 for Wait
 	counts  [Stale + 1]atomic.Int64
 	done    chan struct{}
+	then    func() // the hub's own: called instead of done, by a worker
 	waiting sync.Once
 }
 
@@ -28,17 +29,18 @@ func NewTracker() *Tracker {
 func (t *Tracker) begin()          { t.open.Add(1) }
 func (t *Tracker) count(o Outcome) { t.counts[o].Add(1) }
 
-func (t *Tracker) end() {
-	if t.open.Add(-1) == 0 {
-		close(t.done)
-	}
-}
+// end reports whether it was the last.
+func (t *Tracker) end() bool { return t.open.Add(-1) == 0 }
 
 // Wait waits until every delivery of what was published with t has been tried,
 // and counts them. It is called after the last publication. The error is ctx's;
 // the counts are those so far then.
 func (t *Tracker) Wait(ctx context.Context) (Result, error) {
-	t.waiting.Do(t.end)
+	t.waiting.Do(func() {
+		if t.end() {
+			close(t.done)
+		}
+	})
 	var err error
 	select {
 	case <-t.done:

@@ -84,11 +84,3 @@ func (h *Hub) UserClients(id string) []*Client {
 	}
 	return append([]*Client{u.first}, *u.more...)
 }
-
-// user finds a user, nil if it has no client.
-func (h *Hub) user(id string) *User {
-	t, hash := h.userTable(id)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.get(hash, id)
-}
