@@ -5,21 +5,20 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"os"
 	"runtime/debug"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"stentor/engine"
 )
 
 func (g *Gateway) listenAdmin() (net.Listener, error) {
 	network, address := "tcp", g.cfg.Admin
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
-		if c, err := net.Dial("unix", path); err == nil {
-			c.Close()
-		} else {
-			os.Remove(path) // left over from a crash
+		if err := engine.ClearSocket(path); err != nil {
+			return nil, fmt.Errorf("cannot listen on admin %s: %w", g.cfg.Admin, err)
 		}
 	}
 	ln, err := net.Listen(network, address)

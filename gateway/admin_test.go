@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -182,6 +185,59 @@ func TestAdminErrors(t *testing.T) {
 	defer h.Close()
 	if err := h.Start(); err == nil || !strings.Contains(err.Error(), s.addr) {
 		t.Errorf("a public address in use: %v", err)
+	}
+}
+
+// An address that is taken by something else than a dead socket stays as it is.
+func TestUnixInTheWay(t *testing.T) {
+	dir := t.TempDir()
+	file, folder, link, live := filepath.Join(dir, "file"), filepath.Join(dir, "folder"), filepath.Join(dir, "link"), filepath.Join(dir, "live")
+	dead := filepath.Join(dir, "dead")
+	if err := errors.Join(os.WriteFile(file, []byte("precious"), 0o600), os.Mkdir(folder, 0o700), os.Symlink(dead, link)); err != nil {
+		t.Fatal(err)
+	}
+	listen := func(path string) *net.UnixListener {
+		ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln.SetUnlinkOnClose(false)
+		return ln
+	}
+	defer listen(live).Close()
+	start := func(listen, admin string) error {
+		cfg := Default()
+		cfg.Listen, cfg.Admin = []string{listen}, admin
+		g, err := New(cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		return g.Start()
+	}
+	for path, says := range map[string]string{file: "no socket", folder: "no socket", link: "no socket", live: "another process"} {
+		before, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{start("unix:"+path, "127.0.0.1:0"), start("127.0.0.1:0", "unix:"+path)} {
+			if err == nil || !strings.Contains(err.Error(), "unix:"+path) || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: error %v, want %q in it", path, err, says)
+			}
+		}
+		if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s is gone", path)
+		}
+	}
+	for range 2 {
+		listen(dead).Close()
+		if err := start("unix:"+dead, "127.0.0.1:0"); err != nil {
+			t.Errorf("a socket that a crash has left: %v", err)
+		}
+		listen(dead).Close()
+		if err := start("127.0.0.1:0", "unix:"+dead); err != nil {
+			t.Errorf("a socket that a crash has left: %v", err)
+		}
 	}
 }
 

@@ -122,15 +122,23 @@ func (p *statusProbe) Write(b []byte) (int, error) { return len(b), nil }
 
 // readBody reads a JSON body of at most limit bytes into v, all of it.
 func readBody(r *http.Request, limit int64, v any) error {
+	body, err := bodyOf(r, limit)
+	if err != nil {
+		return err
+	}
+	return decode(body, v)
+}
+
+func bodyOf(r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	var tooMuch *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooMuch):
-		return tooLarge("the body is larger than %d bytes", limit)
+		return nil, tooLarge("the body is larger than %d bytes", limit)
 	case err != nil:
-		return badRequest("cannot read the body: %v", err)
+		return nil, badRequest("cannot read the body: %v", err)
 	}
-	return decode(body, v)
+	return body, nil
 }
 
 // decode reads one JSON value without unknown fields.
@@ -244,10 +252,11 @@ func disconnect(list []*hub.Client, r *http.Request) (any, error) {
 const smallBody = 16 << 10
 
 func optionalBody(r *http.Request, v any) error {
-	if r.ContentLength == 0 {
-		return nil
+	body, err := bodyOf(r, smallBody)
+	if err != nil || len(body) == 0 {
+		return err
 	}
-	return readBody(r, smallBody, v)
+	return decode(body, v)
 }
 
 func apiUserDisconnect(a *app, r *http.Request) (any, error) {
@@ -317,9 +326,10 @@ func apiClientUnsubscribe(a *app, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	was := a.hub.Unsubscribe(c, channel)
-	if was {
-		tellUnsubscribed(c, channel)
-	}
+	was := connection(c).exit(channel, func(was bool) {
+		if was {
+			tellUnsubscribed(c, channel)
+		}
+	})
 	return map[string]bool{"unsubscribed": was}, nil
 }

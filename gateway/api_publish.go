@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"stentor/hub"
@@ -15,7 +16,7 @@ import (
 const (
 	maxTargets  = 10000            // channels, users and clients of one publication
 	maxBatch    = 1000             // publications of one request
-	waitLimit   = 10 * time.Second // for "wait": true
+	waitLimit   = 10 * time.Second // for an answer, with "wait": true or under pressure
 	bodyBesides = 64 << 10         // room in a body for all but the data
 )
 
@@ -54,7 +55,9 @@ func (g *Gateway) apiPublish(a *app, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return g.publish(r.Context(), a, p, body.Wait)
+	ctx, cancel := context.WithTimeout(r.Context(), waitLimit)
+	defer cancel()
+	return g.publish(ctx, a, p, body.Wait)
 }
 
 func (g *Gateway) apiPublishBatch(a *app, r *http.Request) (any, error) {
@@ -80,9 +83,11 @@ func (g *Gateway) apiPublishBatch(a *app, r *http.Request) (any, error) {
 		}
 		list[i] = p
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), waitLimit) // for all together
+	defer cancel()
 	results := make([]publishAnswer, len(list))
 	for i, p := range list {
-		answer, err := g.publish(r.Context(), a, p, body.Batch[i].Wait)
+		answer, err := g.publish(ctx, a, p, body.Batch[i].Wait)
 		if err != nil {
 			return nil, err
 		}
@@ -107,6 +112,7 @@ func (g *Gateway) publication(b *publishBody) (p publication, err error) {
 			return p, badRequest("to.channels[%d]: %v", i, err)
 		}
 	}
+	p.to.channels = once(p.to.channels)
 	for i, u := range p.to.users {
 		if err := protocol.CheckUser(u); err != nil {
 			return p, badRequest("to.users[%d]: %v", i, err)
@@ -126,11 +132,22 @@ func (g *Gateway) publication(b *publishBody) (p publication, err error) {
 	return p, nil
 }
 
+// once returns names without repetitions.
+func once(names []string) []string {
+	if len(names) < 2 {
+		return names
+	}
+	seen := make(map[string]bool, len(names))
+	return slices.DeleteFunc(names, func(name string) bool {
+		twice := seen[name]
+		seen[name] = true
+		return twice
+	})
+}
+
 // publish publishes for a backend. One that publishes faster than what it
-// publishes gets away is answered later.
+// publishes gets away is answered later, when ctx ends at the latest.
 func (g *Gateway) publish(ctx context.Context, a *app, p publication, wait bool) (publishAnswer, error) {
-	ctx, cancel := context.WithTimeout(ctx, waitLimit)
-	defer cancel()
 	if wait {
 		p.track = hub.NewTracker()
 	}

@@ -6,11 +6,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"stentor/engine"
+	"stentor/hub"
 )
 
 func TestAPIPublish(t *testing.T) {
@@ -35,6 +38,8 @@ func TestAPIPublish(t *testing.T) {
 			[]string{message("a", "e", "[1, 2]"), message("b", "e", "[1, 2]")}, []string{message("a", "e", "[1, 2]")}},
 		{"user", `{"to":{"users":["bob","nobody"]},"data":1}`, `{"matched":1}`, nil, []string{message("", "message", "1")}},
 		{"client", `{"to":{"clients":["` + annID + `","1.2"]},"data":2}`, `{"matched":1}`, []string{message("", "message", "2")}, nil},
+		{"one channel twice", `{"to":{"channels":["a","b","a","a"]},"except":{"users":["bob"]},"data":0}`, `{"matched":2}`,
+			[]string{message("a", "message", "0"), message("b", "message", "0")}, nil},
 		{"one copy", `{"to":{"clients":["` + annID + `"],"users":["ann","bob"]},"data":3}`, `{"matched":2}`,
 			[]string{message("", "message", "3")}, []string{message("", "message", "3")}},
 		{"all", `{"to":{"all":true,"users":["ann"]},"data":4}`, `{"matched":2}`,
@@ -190,6 +195,17 @@ func TestAPIDisconnect(t *testing.T) {
 		t.Errorf("reason %q", reason)
 	}
 	s.api("POST", "/api/users/nobody/disconnect", "", `{"disconnected":0}`)
+	// An empty body may come in chunks too.
+	req, _ := http.NewRequest("POST", "http://"+s.addr+"/api/users/nobody/disconnect", io.MultiReader())
+	req.Header.Set("Authorization", "Bearer dev-secret")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, _ := io.ReadAll(resp.Body); len(req.TransferEncoding) == 0 && req.ContentLength != 0 || string(b) != `{"disconnected":0}`+"\n" {
+		t.Errorf("%s %s", resp.Status, b)
+	}
 }
 
 // A backend may subscribe a client to any channel; the client is told.
@@ -232,6 +248,28 @@ func TestAPISubscribe(t *testing.T) {
 	if _, text := r.next(); text != "both" {
 		t.Errorf("the raw client received %q", text)
 	}
+}
+
+// stuck is a broker whose lanes are full for ever.
+type stuck struct{ publications *int }
+
+func (b stuck) publish(*app, publication) hub.Receipt {
+	*b.publications++
+	return hub.Receipt{Full: true}
+}
+
+// A batch waits no longer than one publication, and is published whole.
+func TestAPIBatchWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		g := &Gateway{cfg: Default(), broker: stuck{&n}}
+		batch := strings.TrimSuffix(strings.Repeat(`{"to":{"all":true},"wait":true},`, 100), ",")
+		start := time.Now()
+		answer, err := g.apiPublishBatch(nil, httptest.NewRequest("POST", "/", strings.NewReader(`{"batch":[`+batch+`]}`)))
+		if took := time.Since(start); err != nil || n != 100 || took != waitLimit {
+			t.Errorf("%d publications in %v: %v, %v", n, took, answer, err)
+		}
+	})
 }
 
 // A publisher that is faster than the clients' sockets is answered later, and

@@ -57,7 +57,8 @@ func (s *apps) forSecret(secret string) (found *app) {
 	return found
 }
 
-// origin is an entry of allowed_origins.
+// origin is an entry of allowed_origins. A browser leaves the scheme's own port
+// out, so it is left out here.
 type origin struct {
 	scheme, host string
 	below        bool // any host that ends in "." + host
@@ -66,8 +67,10 @@ type origin struct {
 func newOrigin(s string) origin {
 	scheme, host, _ := strings.Cut(strings.ToLower(s), "://")
 	rest, below := strings.CutPrefix(host, "*.")
-	return origin{scheme, rest, below}
+	return origin{scheme, strings.TrimSuffix(rest, defaultPort[scheme]), below}
 }
+
+var defaultPort = map[string]string{"http": ":80", "https": ":443", "ws": ":80", "wss": ":443"}
 
 // allows reports whether a browser's page of this origin may connect. What is
 // no browser sends none, and is not what the list is for.

@@ -3,6 +3,8 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"sync"
 	"sync/atomic"
 
 	"stentor/engine"
@@ -74,6 +76,12 @@ type echo struct{}
 
 func (echo) open(engine.Conn) {}
 
+// leave forgets a client whose connection has ended.
+func (c *client) leave() {
+	c.as.app.hub.Remove(&c.Client)
+	c.as.app.gateway.expiry.forget(c.conn, c.as.expires)
+}
+
 // member describes a client for presence, nil if the channel has none.
 func (c *client) member(channel string) *hub.Join {
 	if !protocol.IsPresence(channel) {
@@ -92,12 +100,36 @@ func (c *client) enter(channel string, acknowledge func(hub.Subscribed)) error {
 	if most > 0 && c.SubscriptionCount() >= most && !a.hub.Subscribed(&c.Client, channel) {
 		return fmt.Errorf("this client is subscribed to %d channels already (limits.max_subscriptions): unsubscribe from some", most)
 	}
+	mu := a.gateway.turns.of(c)
+	mu.Lock()
 	err := a.hub.Subscribe(&c.Client, channel, c.member(channel), acknowledge)
+	mu.Unlock()
 	if errors.Is(err, hub.ErrPresenceFull) {
 		return fmt.Errorf("%s has %d members already, more are not allowed (presence_max_members)", channel, a.cfg.PresenceMax)
 	}
 	return err
 }
+
+// exit ends a subscription, and reports whether there was one.
+func (c *client) exit(channel string, acknowledge func(was bool)) bool {
+	mu := c.as.app.gateway.turns.of(c)
+	mu.Lock()
+	defer mu.Unlock()
+	was := c.as.app.hub.Unsubscribe(&c.Client, channel)
+	acknowledge(was)
+	return was
+}
+
+// turns lets a client and its backend change the client's subscriptions one
+// after another, each with its acknowledgement: the last one that the client
+// receives tells what is. Many clients share a lock.
+type turns [64]sync.Mutex
+
+func (t *turns) of(c *client) *sync.Mutex {
+	return &t[maphash.Comparable(turnsSeed, c)%uint64(len(t))]
+}
+
+var turnsSeed = maphash.MakeSeed()
 
 // send publishes what the client has sent, and returns how many clients it is
 // for.

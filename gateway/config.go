@@ -30,7 +30,7 @@ type TLS struct {
 // say otherwise.
 type Limits struct {
 	MaxConnections      int           `koanf:"max_connections" help:"WebSocket connections; 0: no limit"`
-	MaxConnectionsPerIP int           `koanf:"max_connections_per_ip" help:"WebSocket connections of one address (IPv6: /64); 0: no limit"`
+	MaxConnectionsPerIP int           `koanf:"max_connections_per_ip" help:"connections of one address (IPv6: /64); 0: no limit"`
 	MaxHTTPConnections  int           `koanf:"max_http_connections" help:"connections that are no WebSocket"`
 	MaxSubscriptions    int           `koanf:"max_subscriptions" help:"channels that one client may be subscribed to; 0: no limit"`
 	HandshakeTimeout    time.Duration `koanf:"handshake_timeout" help:"time for a whole request head"`

@@ -72,8 +72,11 @@ func TestLoad(t *testing.T) {
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("loaded  %+v\nwant    %+v", c, want)
 	}
-	if w := c.Warnings(); len(w) != 1 || !strings.Contains(w[0], "apps[0].webhooks") {
-		t.Errorf("warnings %q", w)
+	want.Apps[1].EventRate, want.Apps[1].MaxEventBytes = 5, 5000
+	for i, key := range []string{"apps[0].webhooks", "apps[1].client_event_rate", "apps[1].client_events", "apps[1].max_event_bytes"} {
+		if w := want.Warnings(); len(w) != 4 || !strings.HasPrefix(w[i], key+": has no effect") {
+			t.Errorf("warnings %q", w)
+		}
 	}
 }
 
@@ -138,6 +141,16 @@ func TestLoadErrors(t *testing.T) {
 		"a value for keys":      {"limits: 5", nil, []string{"limits: must have keys below it"}},
 		"a bad variable":        {"", []string{"STENTOR_LIMITS__QUEUE_BYTES=lots"}, []string{"limits.queue_bytes"}},
 		"a list where one goes": {"admin: [a, b]", nil, []string{"admin"}},
+		"a number for a text":   {"apps: [{id: 7, key: 1e3, secret: 0123456789}]", nil, []string{"apps[0].id: YAML", "apps[0].key: YAML", "apps[0].secret: YAML does not read this as text: put it in quotes"}},
+		"a boolean for a text":  {"apps: [{secret: true}]\ncompression: true\nadmin: 8081", nil, []string{"apps[0].secret: YAML", "compression: YAML", "admin: YAML"}},
+		"a date for a text":     {"apps: [{key: 2026-01-02}]", nil, []string{"apps[0].key: YAML"}},
+		"texts of a list":       {"listen: 8080\napps: [{allowed_origins: [1, x]}]", nil, []string{"listen[0]: YAML", "apps[0].allowed_origins[0]: YAML"}},
+		"a broken number":       {"limits: {max_connections: 1.9, accept_rate: true}", nil, []string{"limits.max_connections: 1.9 is not a whole", "limits.accept_rate: true is not a whole"}},
+		"a hexadecimal number":  {"", []string{"STENTOR_LIMITS__QUEUE_BYTES=0x800"}, []string{`limits.queue_bytes: "0x800" is not a whole number`}},
+		"a number for a switch": {"echo: 1", nil, []string{"echo: 1 is neither true nor false"}},
+		"a switch for a time":   {"drain_window: true", nil, []string{"drain_window: must be a time"}},
+		"a port of ours":        {"", []string{"STENTOR_PORT=9000"}, []string{"STENTOR_PORT: there is no such key"}},
+		"nearly a service's":    {"", []string{"STENTOR_ADMIN_PORT=8081"}, []string{"STENTOR_ADMIN_PORT: there is no such key"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(write(t, c.file), c.env, nil)
@@ -154,9 +167,40 @@ func TestLoadErrors(t *testing.T) {
 	if _, err := Load("/no/such/file.yaml", nil, nil); err == nil || !strings.Contains(err.Error(), "/no/such/file.yaml") {
 		t.Errorf("a missing file: %v", err)
 	}
-	// What Kubernetes sets for a service of our name is not meant for us.
-	if _, err := Load("", []string{"STENTOR_PORT=tcp://10.0.0.1:80", "STENTOR_SERVICE_HOST=10.0.0.1", "STENTOR_PORT_80_TCP=x", "STENTOR_URL=http://x"}, nil); err != nil {
+	// A fault does not tell a secret.
+	if _, err := Load(write(t, "apps: [{secret: 123456789}]"), nil, nil); err == nil || strings.Contains(err.Error(), "123456789") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What Kubernetes sets for services of our name is not meant for us, nor are
+// the variables of the client commands.
+func TestForeignVariables(t *testing.T) {
+	for _, service := range []string{"STENTOR", "STENTOR_ADMIN", "STENTOR_LIMITS", "STENTOR_X_2"} {
+		if _, err := Load("", []string{
+			service + "_SERVICE_HOST=10.0.0.1", service + "_SERVICE_PORT=8081", service + "_SERVICE_PORT_HTTP_API=8081",
+			service + "_PORT=tcp://10.0.0.1:8081", service + "_PORT_8081_TCP=tcp://10.0.0.1:8081", service + "_PORT_8081_TCP_PROTO=tcp",
+			service + "_PORT_8081_TCP_PORT=8081", service + "_PORT_8081_TCP_ADDR=10.0.0.1", service + "_PORT_53_UDP=udp://10.0.0.1:53",
+		}, nil); err != nil {
+			t.Errorf("%s: %v", service, err)
+		}
+	}
+	if _, err := Load("", []string{"STENTOR_URL=http://x", "STENTOR_TOKEN=x", "STENTOR_SECRET=x"}, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// Numbers are decimal wherever they come from, and an empty variable is none.
+func TestNumbers(t *testing.T) {
+	c, err := Load(write(t, "limits: {accept_rate: 7, queue_bytes: 1e6, max_connections: 5}"),
+		[]string{"STENTOR_LIMITS__MAX_SUBSCRIPTIONS=010", "STENTOR_LIMITS__MAX_CONNECTIONS=", "STENTOR_ADMIN=", "STENTOR_DRAIN_WINDOW="},
+		map[string]any{"limits.accept_rate": "0010"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := c.Limits; l.AcceptRate != 10 || l.MaxSubscriptions != 10 || l.QueueBytes != 1000000 || l.MaxConnections != 5 ||
+		c.Admin != Default().Admin || c.DrainWindow != Default().DrainWindow {
+		t.Errorf("loaded %+v", c)
 	}
 }
 
@@ -190,6 +234,7 @@ func TestValidate(t *testing.T) {
 		"no id":                 {app(func(a *App) { a.ID = "" }), "apps[0].id: is missing"},
 		"no secret":             {app(func(a *App) { a.Secret = "" }), "apps[0].secret: is missing"},
 		"a short secret":        {app(func(a *App) { a.Secret = "short" }), "apps[0].secret: has 5"},
+		"a masked secret":       {app(func(a *App) { a.Secret = "********" }), "apps[0].secret: is ********, which checkconfig prints"},
 		"a bad key":             {app(func(a *App) { a.Key = "a b" }), "apps[0].key"},
 		"a bad origin":          {app(func(a *App) { a.AllowedOrigins = []string{"shop.example"} }), "apps[0].allowed_origins"},
 		"an origin with a path": {app(func(a *App) { a.AllowedOrigins = []string{"https://shop.example/x"} }), "allowed_origins"},

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -14,6 +15,7 @@ const (
 	drainStep  = 10 * time.Millisecond
 	retryLeast = 500 * time.Millisecond // hint to native clients when to come back,
 	retryMost  = 3 * time.Second        // at random between the two
+	drainGrace = 10 * time.Second       // for closing handshakes and HTTP requests, at the end
 )
 
 // Drain stops gently: it takes no new connections, closes those there are over
@@ -22,12 +24,35 @@ const (
 // ctx's error returned.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.ready.Store(false)
+	g.stopping.Store(true)
 	g.engine.StopListening()
 	g.log.Info("draining", "connections", g.engine.Stats().Connections, "window", g.cfg.DrainWindow.String())
 	g.closeAll(ctx)
-	left, cancel := context.WithTimeout(ctx, 10*time.Second)
+	left, cancel := context.WithTimeoutCause(ctx, g.grace, errGrace)
 	defer cancel()
 	return g.end(left)
+}
+
+// errGrace is why a drain's last part ends.
+var errGrace = errors.New("the time for HTTP requests to end is over")
+
+// pardonHTTP takes requests that were cut off out of what the engine's end has
+// brought, if it was a drain that left them their time: they hold up nothing
+// and are no failure.
+func (g *Gateway) pardonHTTP(ctx context.Context, err error) error {
+	list, ok := err.(interface{ Unwrap() []error })
+	if !ok || context.Cause(ctx) != errGrace {
+		return err
+	}
+	var rest []error
+	for _, e := range list.Unwrap() {
+		if errors.Is(e, engine.ErrHTTPCutOff) {
+			g.log.Warn("HTTP requests were cut off: they had not ended in time", "waited", g.grace.String())
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	return errors.Join(rest...)
 }
 
 // closeAll closes every connection, evenly.

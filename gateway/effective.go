@@ -60,5 +60,8 @@ func mask(s string) string {
 	if s == "" {
 		return ""
 	}
-	return "********"
+	return masked
 }
+
+// masked stands for a secret in what is printed.
+const masked = "********"

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"container/heap"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 type expiry struct {
 	mu    sync.Mutex
 	heap  expiries
+	gone  int // connections in heap that have ended
 	timer *time.Timer
 	done  bool
 }
@@ -37,6 +39,33 @@ func (x *expiry) add(c engine.Conn, at time.Time) {
 	}
 }
 
+// forget is called when a connection with an end has ended before. The heap
+// never holds more of these than of others.
+func (x *expiry) forget(c engine.Conn, at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c.SetData(nil)
+	if len(x.heap) == 0 || x.heap[0].at > at.Unix()+1 { // expire has taken it out
+		return
+	}
+	if x.gone++; 2*x.gone <= len(x.heap) {
+		return
+	}
+	x.heap = slices.DeleteFunc(x.heap, func(e expiring) bool { return over(e.conn) })
+	if len(x.heap) < cap(x.heap)/4 {
+		x.heap = slices.Clone(x.heap)
+	}
+	heap.Init(&x.heap)
+	x.gone = 0
+	x.schedule()
+}
+
+// over reports whether forget was called for a connection, or it is gone.
+func over(c engine.Conn) bool { return c.Data() == nil }
+
 // schedule sets the timer for the earliest end. mu is held.
 func (x *expiry) schedule() {
 	if x.timer != nil {
@@ -52,11 +81,16 @@ func (x *expiry) expire() {
 	var ended []engine.Conn
 	x.mu.Lock()
 	for now := time.Now().Unix(); len(x.heap) > 0 && x.heap[0].at <= now; {
-		ended = append(ended, heap.Pop(&x.heap).(expiring).conn)
+		c := heap.Pop(&x.heap).(expiring).conn
+		if over(c) {
+			x.gone--
+		} else {
+			ended = append(ended, c)
+		}
 	}
 	x.schedule()
 	x.mu.Unlock()
-	for _, c := range ended { // those that are gone already do not mind
+	for _, c := range ended { // those that go meanwhile do not mind
 		c.Close(closeToken, "the token has expired: get a new one and reconnect")
 	}
 }

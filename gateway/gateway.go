@@ -27,12 +27,15 @@ type Gateway struct {
 	broker    broker
 	apps      apps
 	expiry    expiry
+	turns     turns
 
 	admin     *http.Server
 	adminDone chan error
 	public    []net.Addr
 	adminAddr net.Addr
 	ready     atomic.Bool
+	stopping  atomic.Bool   // a drain has begun: nobody is let in any more
+	grace     time.Duration // for what is left at the end of a drain
 	ended     sync.Once
 }
 
@@ -43,7 +46,7 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	cfg = cfg.withDevelopment()
-	g := &Gateway{cfg: cfg, development: cfg.Apps[0].Development, log: log, broker: local{}}
+	g := &Gateway{cfg: cfg, development: cfg.Apps[0].Development, log: log, broker: local{}, grace: drainGrace}
 	if err := g.start(); err != nil {
 		g.Close()
 		return nil, err
@@ -139,10 +142,11 @@ func (g *Gateway) stop(ctx context.Context) error {
 	g.expiry.stop()
 	var errs []error
 	if g.engine != nil {
-		errs = append(errs, g.engine.Shutdown(ctx))
+		errs = append(errs, g.pardonHTTP(ctx, g.engine.Shutdown(ctx)))
 	}
 	if g.admin != nil {
 		if err := g.admin.Shutdown(ctx); err != nil {
+			g.log.Warn("HTTP requests on the admin listener were cut off: they had not ended in time")
 			g.admin.Close()
 		}
 		if err := <-g.adminDone; !errors.Is(err, http.ErrServerClosed) {

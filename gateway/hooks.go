@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,16 +28,65 @@ func noBareDurations(_, to reflect.Type, v any) (any, error) {
 		}
 		return nil, fmt.Errorf("%v has no unit: write %vs or %vms", n, n, n)
 	}
-	return v, nil
+	return nil, errors.New("must be a time with its unit, 30s for example")
 }
 
-// onOff undoes YAML 1.1's reading of a bare on and off as booleans.
-func onOff(from, to reflect.Type, v any) (any, error) {
-	if to.Kind() == reflect.String && from.Kind() == reflect.Bool {
-		if v.(bool) {
-			return "on", nil
+// onlyText refuses what YAML does not read as text where text is meant: turned
+// back into text it might be another one, 0123456789 for example. The value is
+// not told, it may be a secret.
+func onlyText(from, to reflect.Type, v any) (any, error) {
+	if to.Kind() != reflect.String || from.Kind() == reflect.String {
+		return v, nil
+	}
+	if from.Kind() == reflect.Slice {
+		return nil, errors.New("must be one text, not a list")
+	}
+	return nil, errors.New("YAML does not read this as text: put it in quotes")
+}
+
+// onlyNumbers reads the text of flags and variables as decimal numbers, and
+// refuses what is no whole number.
+func onlyNumbers(_, to reflect.Type, v any) (any, error) {
+	if to.Kind() != reflect.Int {
+		return v, nil
+	}
+	switch n := v.(type) {
+	case int, int64, uint64:
+		return n, nil
+	case float64:
+		if i := int(n); float64(i) == n {
+			return i, nil
 		}
-		return "off", nil
+	case string:
+		if i, err := strconv.Atoi(n); err == nil {
+			return i, nil
+		}
+		return nil, fmt.Errorf("%q is not a whole number", n)
+	}
+	return nil, fmt.Errorf("%v is not a whole number", v)
+}
+
+// onlyBools reads the text of flags and variables, and refuses what is neither
+// true nor false.
+func onlyBools(_, to reflect.Type, v any) (any, error) {
+	if to.Kind() != reflect.Bool {
+		return v, nil
+	}
+	switch b := v.(type) {
+	case bool:
+		return b, nil
+	case string:
+		if b, err := strconv.ParseBool(b); err == nil {
+			return b, nil
+		}
+	}
+	return nil, fmt.Errorf("%v is neither true nor false", v)
+}
+
+// lists lets a single value stand for a list of one.
+func lists(from, to reflect.Type, v any) (any, error) {
+	if to == reflect.TypeFor[[]string]() && from.Kind() != reflect.Slice {
+		return []any{v}, nil
 	}
 	return v, nil
 }
@@ -89,8 +139,8 @@ func flatten(err error) []error {
 		return out
 	}
 	var d *mapstructure.DecodeError
-	if !errors.As(err, &d) {
-		if inner := errors.Unwrap(err); inner != nil {
+	if inner := errors.Unwrap(err); inner != nil {
+		if _, leaf := err.(*mapstructure.DecodeError); !leaf || errors.As(inner, &d) {
 			return flatten(inner)
 		}
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func (a *app) verify(token string) (*identity, string, error) {
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
 		return nil, "", errors.New("the token's signature does not match the app's secret (HS256)")
 	case errors.Is(err, jwt.ErrTokenMalformed):
-		return nil, "", errors.New("the token is no JWT")
+		return nil, "", malformed(token)
 	case err != nil:
 		return nil, "", fmt.Errorf("the token is not valid: %w", err)
 	}
@@ -64,6 +65,40 @@ func (a *app) verify(token string) (*identity, string, error) {
 		id.expires = c.ExpiresAt.Time.Add(tokenLeeway)
 	}
 	return id, c.Subject, nil
+}
+
+// malformed tells why a token cannot be read: it is no JWT at all, or a claim is
+// not what it should be.
+func malformed(token string) error {
+	var all map[string]json.RawMessage
+	parts := strings.Split(token, ".")
+	if len(parts) == 3 {
+		if text, err := base64.RawURLEncoding.DecodeString(parts[1]); err != nil || json.Unmarshal(text, &all) != nil {
+			all = nil
+		}
+	}
+	for _, c := range []struct {
+		names []string
+		fits  func(json.RawMessage) bool
+		kind  string
+	}{
+		{[]string{"sub", "iss", "jti"}, fits[string], "a string"},
+		{[]string{"exp", "nbf", "iat"}, fits[float64], "a number of seconds"},
+		{[]string{"channels", "publish"}, fits[[]string], "a list of strings"},
+		{[]string{"aud"}, fits[jwt.ClaimStrings], "a string or a list of strings"},
+	} {
+		for _, name := range c.names {
+			if v, ok := all[name]; ok && !c.fits(v) {
+				return fmt.Errorf("the token's %s must be %s", name, c.kind)
+			}
+		}
+	}
+	return errors.New("the token is no JWT")
+}
+
+func fits[T any](text json.RawMessage) bool {
+	var v T
+	return json.Unmarshal(text, &v) == nil
 }
 
 // patterns is channel names, of which one that ends in * stands for all that

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -45,14 +46,16 @@ func Load(path string, environ []string, flags map[string]any) (Config, error) {
 	}
 	c := Default()
 	err = k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		Result:           &c,
-		TagName:          "koanf",
-		WeaklyTypedInput: true, // environment variables are text
+		Result:  &c,
+		TagName: "koanf",
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
 			mapstructure.StringToTimeDurationHookFunc(),
 			noBareDurations,
-			onOff,
 			mapstructure.StringToSliceHookFunc(","),
+			lists,
+			onlyText,
+			onlyNumbers,
+			onlyBools,
 			appDefaults,
 		),
 	}})
@@ -104,7 +107,7 @@ func collect(t reflect.Type, prefix string, f func(key string, field reflect.Str
 	}
 }
 
-// fromEnv picks the variables that set keys.
+// fromEnv picks the variables that set keys. An empty one sets nothing.
 func fromEnv(environ []string) (map[string]any, error) {
 	byEnv := map[string]string{}
 	for _, k := range Keys() {
@@ -113,29 +116,43 @@ func fromEnv(environ []string) (map[string]any, error) {
 	values := map[string]any{}
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
-		if !strings.HasPrefix(name, EnvPrefix) || foreignEnv(name) {
+		if !strings.HasPrefix(name, EnvPrefix) {
 			continue
 		}
 		key, ok := byEnv[name]
 		if !ok {
+			if foreignEnv(strings.TrimPrefix(name, EnvPrefix), value) {
+				continue
+			}
 			if strings.HasPrefix(name, EnvPrefix+"APPS") && name != EnvPrefix+"APPS_DIR" {
 				return nil, fmt.Errorf("environment variable %s: apps can be set in the config file only", name)
 			}
 			return nil, fmt.Errorf("environment variable %s: there is no such key%s", name, nearest(name, byEnv))
 		}
-		values[key] = value
+		if value != "" {
+			values[key] = value
+		}
 	}
 	return values, nil
 }
 
 // foreignEnv tells variables that begin with the prefix and are not ours:
-// those of the client commands, and those that Kubernetes sets for a service
-// that is called stentor.
-func foreignEnv(name string) bool {
-	rest := strings.TrimPrefix(name, EnvPrefix)
-	return rest == "URL" || rest == "SECRET" || rest == "TOKEN" || rest == "CONFIG" || rest == "PORT" ||
-		strings.HasPrefix(rest, "PORT_") || strings.HasPrefix(rest, "SERVICE_")
+// those of the client commands, and those that Kubernetes sets for services
+// that are called stentor or stentor-anything. rest is the name without the
+// prefix.
+func foreignEnv(rest, value string) bool {
+	switch rest {
+	case "URL", "SECRET", "TOKEN", "CONFIG":
+		return true
+	}
+	return serviceEnv.MatchString(rest) || portEnv.MatchString(rest) && portURL.MatchString(value)
 }
+
+var (
+	serviceEnv = regexp.MustCompile(`^(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+	portEnv    = regexp.MustCompile(`^(.+_)?PORT$`)
+	portURL    = regexp.MustCompile(`^(tcp|udp|sctp)://`)
+)
 
 // unknown complains of keys that do not exist.
 func unknown(raw map[string]any) error {

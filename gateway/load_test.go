@@ -94,7 +94,9 @@ func (s *server) publishWait(t *testing.T, text string) publishAnswer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := s.Gateway.publish(context.Background(), s.apps.list[0], p, true)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
+	defer cancel()
+	a, err := s.Gateway.publish(ctx, s.apps.list[0], p, true)
 	if err != nil {
 		t.Fatal(err)
 	}

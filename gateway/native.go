@@ -30,7 +30,7 @@ func (c *nativeClient) open(user string) {
 
 func (c *client) write(text []byte) { c.conn.Write(engine.Text, text) }
 
-func (c *nativeClient) close(engine.Reason) { c.as.app.hub.Remove(&c.Client) }
+func (c *nativeClient) close(engine.Reason) { c.leave() }
 
 // message handles one message.
 func (c *nativeClient) message(m engine.Message) {
@@ -47,8 +47,7 @@ func (c *nativeClient) message(m engine.Message) {
 	case native.Subscribe:
 		err = c.subscribe(&cmd)
 	case native.Unsubscribe:
-		c.as.app.hub.Unsubscribe(&c.Client, cmd.Channel)
-		c.write(native.AppendUnsubscribed(nil, cmd.ID, cmd.Channel))
+		c.exit(cmd.Channel, func(bool) { c.write(native.AppendUnsubscribed(nil, cmd.ID, cmd.Channel)) })
 	case native.Publish:
 		err = c.publish(&cmd)
 	case native.Presence:

@@ -154,14 +154,45 @@ func TestNativeTooBig(t *testing.T) {
 
 func TestNativeSubprotocol(t *testing.T) {
 	s := newTest(t, nil)
-	d := websocket.Dialer{Subprotocols: []string{"other", "stentor.v1"}}
-	c, resp, err := d.Dial("ws://"+s.addr+"/ws", nil)
-	if err != nil {
-		t.Fatal(err)
+	for offer, want := range map[string]string{"stentor.v1": "stentor.v1", "STENTOR.V1": "", "Stentor.v1,stentor.v1": "stentor.v1", "stentor.v10": ""} {
+		d := websocket.Dialer{Subprotocols: append([]string{"other"}, strings.Split(offer, ",")...)}
+		c, resp, err := d.Dial("ws://"+s.addr+"/ws", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != want {
+			t.Errorf("offered %s, selected %q, want %q", offer, got, want)
+		}
 	}
-	c.Close()
-	if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != "stentor.v1" {
-		t.Errorf("subprotocol %q", got)
+}
+
+// A client's own commands and those of its backend come in any order. The last
+// acknowledgement is the truth.
+func TestSubscriptionRace(t *testing.T) {
+	s := newTest(t, nil)
+	p, w := s.native("")
+	at := "/api/clients/" + w["client"].(string)
+	for i := range 300 {
+		path, own := "/unsubscribe", "subscribe"
+		if i%2 == 1 {
+			path, own = "/subscribe", "unsubscribe"
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.call("POST", at+path, "dev-secret", `{"channel":"x"}`)
+		}()
+		p.send(`{"type":"` + own + `","channel":"x"}`)
+		<-done
+		p.send(`{"type":"ping"}`)
+		last := ""
+		for m := p.json(); m["type"] != "pong"; m = p.json() {
+			last = m["type"].(string)
+		}
+		if is := s.subscriptions("x") == 1; is != (last == "subscribed") {
+			t.Fatalf("round %d: the last acknowledgement is %s, subscribed: %v", i, last, is)
+		}
 	}
 }
 

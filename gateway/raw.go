@@ -24,7 +24,7 @@ func (c *rawClient) open(user string) {
 	}
 }
 
-func (c *rawClient) close(engine.Reason) { c.as.app.hub.Remove(&c.Client) }
+func (c *rawClient) close(engine.Reason) { c.leave() }
 
 // message publishes a payload to the client's channel, itself included. A
 // payload that may not be published ends the connection: there is no envelope

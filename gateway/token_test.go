@@ -95,7 +95,10 @@ func TestBadTokens(t *testing.T) {
 		"expired":         {sign(t, tokenSecret, jwt.MapClaims{"sub": "ann", "exp": time.Now().Add(-time.Minute).Unix()}), "expired"},
 		"not yet valid":   {sign(t, tokenSecret, jwt.MapClaims{"sub": "ann", "nbf": time.Now().Add(time.Hour).Unix()}), "not valid"},
 		"a bad user":      {sign(t, tokenSecret, jwt.MapClaims{"sub": "a\nb"}), "control character"},
-		"claims of types": {sign(t, tokenSecret, jwt.MapClaims{"sub": 7}), ""},
+		"a number as sub": {sign(t, tokenSecret, jwt.MapClaims{"sub": 7}), "the token's sub must be a string"},
+		"a text as exp":   {sign(t, tokenSecret, jwt.MapClaims{"sub": "ann", "exp": "soon"}), "the token's exp must be a number"},
+		"one channel":     {sign(t, tokenSecret, jwt.MapClaims{"channels": "private-x"}), "the token's channels must be a list"},
+		"almost a JWT":    {"a.b.c", "no JWT"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := "/ws"
@@ -190,7 +193,8 @@ func TestApps(t *testing.T) {
 func TestOrigins(t *testing.T) {
 	s := newTest(t, oneApp(func(a *App) {
 		a.Anonymous = true
-		a.AllowedOrigins = []string{"https://shop.example", "http://localhost:3000", "https://*.shop.example"}
+		a.AllowedOrigins = []string{"https://shop.example", "http://localhost:3000", "https://*.shop.example",
+			"https://full.example:443", "http://*.full.example:80", "http://other.example:443"}
 	}))
 	for origin, ok := range map[string]bool{
 		"":                              true, // no browser
@@ -205,6 +209,11 @@ func TestOrigins(t *testing.T) {
 		"http://localhost":              false,
 		"null":                          false,
 		"%":                             false,
+		"https://full.example":          true,
+		"http://a.full.example":         true,
+		"http://full.example":           false,
+		"http://other.example:443":      true,
+		"http://other.example":          false,
 	} {
 		h := http.Header{}
 		if origin != "" {

@@ -21,6 +21,9 @@ const (
 
 // upgrade decides on an opening handshake. It runs on a loop.
 func (g *Gateway) upgrade(hs *engine.Handshake) engine.Answer {
+	if g.stopping.Load() { // on a connection that was kept alive, for example
+		return engine.Answer{Status: http.StatusServiceUnavailable, Text: "the server is stopping: connect again"}
+	}
 	target := string(hs.Request.Target())
 	path, query, _ := strings.Cut(target, "?")
 	if !strings.HasPrefix(path, "/") { // absolute form
@@ -134,10 +137,27 @@ func subprotocol(hs *engine.Handshake, channel string) string {
 	if channel != "" {
 		return firstProtocol(hs)
 	}
-	if hs.Request.HasToken("Sec-WebSocket-Protocol", native.Subprotocol) {
+	if hs.Request.HasToken("Sec-WebSocket-Protocol", native.Subprotocol) && offers(hs, native.Subprotocol) {
 		return native.Subprotocol
 	}
 	return ""
+}
+
+// offers reports whether a client offers a subprotocol, in these very letters:
+// a browser refuses one that it has not offered so.
+func offers(hs *engine.Handshake, name string) bool {
+	for line := range strings.Lines(string(hs.Request.Head())) {
+		field, value, _ := strings.Cut(line, ":")
+		if !strings.EqualFold(field, "Sec-WebSocket-Protocol") {
+			continue
+		}
+		for offer := range strings.SplitSeq(value, ",") {
+			if strings.TrimSpace(offer) == name {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // firstProtocol returns the first subprotocol that a client offers, if any: a

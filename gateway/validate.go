@@ -45,7 +45,11 @@ func (c Config) Validate() error {
 // Warnings tells of keys that are set and have no effect in this version.
 func (c Config) Warnings() (list []string) {
 	for i, a := range c.Apps {
+		d := defaultApp()
 		for key, set := range map[string]bool{
+			"client_events":      a.ClientEvents != d.ClientEvents,
+			"client_event_rate":  a.EventRate != d.EventRate,
+			"max_event_bytes":    a.MaxEventBytes != d.MaxEventBytes,
 			"webhooks":           len(a.Webhooks) > 0,
 			"watchlist":          a.Watchlist,
 			"subscription_count": a.SubCount,
@@ -175,6 +179,9 @@ func (c Config) validateApps(fault faultFunc) {
 				continue
 			}
 			f.seen[f.v] = i
+		}
+		if a.Secret == masked {
+			fault(at("secret"), "is %s, which checkconfig prints in place of a secret: put the secret itself here", masked)
 		}
 		if a.Secret != "" && len(a.Secret) < 8 {
 			fault(at("secret"), "has %d characters: use 8 or more, random ones", len(a.Secret))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
@@ -16,8 +17,12 @@ import (
 // the status codes 1012 and 1013, which are how a gateway says "come back".
 type client struct {
 	net.Conn
-	r io.Reader
+	r       io.Reader
+	silence time.Duration // of the server that means that it is gone
 }
+
+// slack is for the way, on top of what a server takes.
+const slack = 30 * time.Second
 
 // closeError is a Close frame from the server.
 type closeError struct {
@@ -26,7 +31,7 @@ type closeError struct {
 }
 
 func (e *closeError) Error() string {
-	return fmt.Sprintf("the gateway closed the connection (%d): %s", e.code, e.reason)
+	return fmt.Sprintf("the gateway closed the connection (%d): %s", e.code, printable([]byte(e.reason)))
 }
 
 // dial connects and completes the handshake.
@@ -35,7 +40,7 @@ func dial(ctx context.Context, url string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn, conn}
+	c := &client{conn, conn, slack}
 	if br != nil { // what came with the handshake's answer
 		c.r = br
 	}
@@ -53,6 +58,7 @@ const maxReceived = 64 << 20
 func (c *client) receive() ([]byte, error) {
 	var message []byte
 	for {
+		c.SetReadDeadline(time.Now().Add(c.silence))
 		h, err := ws.ReadHeader(c.r)
 		if err != nil {
 			return nil, lost(err)

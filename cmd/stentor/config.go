@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ func addConfigFlags(cmd *cobra.Command) {
 		case reflect.TypeFor[bool]():
 			fs.Bool(k.Flag(), false, k.Help)
 		case reflect.TypeFor[int]():
-			fs.Int(k.Flag(), 0, k.Help)
+			fs.Var(new(whole), k.Flag(), k.Help)
 		case reflect.TypeFor[time.Duration]():
 			fs.Duration(k.Flag(), 0, k.Help)
 		default:
@@ -35,8 +36,22 @@ func addConfigFlags(cmd *cobra.Command) {
 
 Each key of the configuration can be set in the file, by an environment
 variable (limits.max_connections: STENTOR_LIMITS__MAX_CONNECTIONS) and by a
-flag; a flag wins over the environment, the environment over the file. Apps can
-be set in the file only.`
+flag; a flag wins over the environment, the environment over the file. An empty
+variable sets nothing. Apps can be set in the file only.`
+}
+
+// whole is a flag's whole number. pflag's own would read 010 as 8.
+type whole int
+
+func (w *whole) String() string { return strconv.Itoa(int(*w)) }
+func (w *whole) Type() string   { return "int" }
+func (w *whole) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return fmt.Errorf("%q is not a whole number", s)
+	}
+	*w = whole(n)
+	return nil
 }
 
 // loadConfig reads the configuration that a command line asks for.

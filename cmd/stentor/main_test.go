@@ -17,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -204,6 +205,8 @@ func TestServeSubscribePublish(t *testing.T) {
 		{[]string{"publish", "other", "plain text", "--event", "greeting", "--wait"}, `{"matched":1,"written":1,"queued":0,"dropped":0}`},
 		{[]string{"publish", "--to-user", "ann", "7"}, `{"matched":1}`},
 		{[]string{"publish", "nobody", "1"}, `{"matched":0}`},
+		{[]string{"publish", "--to-user", "ann,bob", "1"}, `{"matched":0}`}, // one user
+		{[]string{"publish", "nobody", "1", "--url", s.public + "/"}, `{"matched":0}`},
 	} {
 		if code, got, errs := run(t, url, c.args...); code != 0 || strings.TrimSpace(got) != c.want {
 			t.Errorf("%q: %d %s %s", c.args, code, got, errs)
@@ -229,7 +232,7 @@ func TestServeSubscribePublish(t *testing.T) {
 // Subscribe comes back when the server does, and ends when it is sent away.
 func TestSubscribeComesBack(t *testing.T) {
 	s := start(t, nil)
-	sub := command(t, nil, "subscribe", "news", "--url", s.public, "--json", "--user", "ann")
+	sub := command(t, nil, "subscribe", "news", "--url", s.public+"/", "--json", "--user", "ann")
 	var out, notes buffer
 	sub.Stdout, sub.Stderr = &out, &notes
 	if err := sub.Start(); err != nil {
@@ -287,6 +290,23 @@ func TestSignals(t *testing.T) {
 			t.Errorf("exit code %d\n%s", code, s.log)
 		}
 	})
+	t.Run("a closed terminal", func(t *testing.T) { // which may say so several times
+		s := start(t, nil, "--drain-window", "1h")
+		var conns []net.Conn
+		for range 50 { // half a second at 100 a second
+			conns = append(conns, s.dial("/echo"))
+		}
+		s.cmd.Process.Signal(syscall.SIGHUP)
+		soon(t, "it drains", func() bool { return strings.Contains(s.log.String(), "draining") })
+		s.cmd.Process.Signal(syscall.SIGHUP)
+		for _, c := range conns {
+			io.ReadFull(c, make([]byte, 2)) // a Close frame
+			c.Close()
+		}
+		if code := s.stop(); code != 0 {
+			t.Errorf("exit code %d\n%s", code, s.log)
+		}
+	})
 	t.Run("two", func(t *testing.T) {
 		s := start(t, nil, "--drain-window", "1h")
 		for range 300 { // three seconds at 100 a second
@@ -327,7 +347,9 @@ func TestExitCodes(t *testing.T) {
 		{nil, []string{"serve", "--bogus"}, 2, "unknown flag: --bogus"},
 		{nil, []string{"serve", "extra"}, 2, "extra"},
 		{nil, []string{"serve", "--limits.max-connections", "many"}, 2, "max-connections"},
+		{nil, []string{"serve", "--limits.max-connections", "0x10"}, 2, "not a whole number"},
 		{nil, []string{"bogus"}, 2, "bogus"},
+		{nil, []string{"publish", "--to-all", "--to-user", "ann", "1"}, 2, "exclude each other"},
 		{nil, []string{"publish", "news"}, 2, "1 arguments, want 2"},
 		{nil, []string{"publish", "--to-all", "news", "1"}, 2, "2 arguments, want 1"},
 		{nil, []string{"publish", "news", "1", "--url", "ftp://x"}, 2, "ftp://x"},
@@ -380,14 +402,127 @@ func TestPublishRefused(t *testing.T) {
 func TestCheckconfig(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.yaml")
 	os.WriteFile(file, []byte("listen: 0.0.0.0:80\napps: [{id: shop, key: shop-key, secret: do-not-print, watchlist: true}]\n"), 0o600)
-	code, out, errs := run(t, []string{"STENTOR_LIMITS__QUEUE_BYTES=2048"}, "checkconfig", "--config", file, "--limits.max-connections", "7", "--listen", "127.0.0.1:1,127.0.0.1:2")
-	for _, want := range []string{"id: shop", "secret: '********'", "queue_bytes: 2048", "max_connections: 7", "- 127.0.0.1:2", "idle_timeout: 120s"} {
+	code, out, errs := run(t, []string{"STENTOR_LIMITS__QUEUE_BYTES=2048"}, "checkconfig", "--config", file, "--limits.max-connections", "010", "--listen", "127.0.0.1:1,127.0.0.1:2")
+	for _, want := range []string{"id: shop", "secret: '********'", "queue_bytes: 2048", "max_connections: 10", "- 127.0.0.1:2", "idle_timeout: 120s"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
 	}
 	if code != 0 || strings.Contains(out+errs, "do-not-print") || !strings.Contains(errs, "watchlist: has no effect") {
 		t.Errorf("exit code %d, %s", code, errs)
+	}
+}
+
+// Help does not tell what is in the environment.
+func TestHelpSecrets(t *testing.T) {
+	env := []string{"STENTOR_TOKEN=do-not-print", "STENTOR_SECRET=do-not-print", "STENTOR_URL=http://do-not-print"}
+	for _, cmd := range newRoot().Commands() {
+		code, out, errs := run(t, env, cmd.Name(), "--help")
+		if code != 0 || strings.Contains(out+errs, "do-not-print") {
+			t.Errorf("%s: %d %s%s", cmd.Name(), code, out, errs)
+		}
+	}
+	s := start(t, nil) // and yet it counts
+	env = []string{"STENTOR_TOKEN=nonsense", "STENTOR_URL=" + s.public}
+	if code, _, errs := run(t, env, "subscribe", "news"); code != 1 || !strings.Contains(errs, "4401") {
+		t.Errorf("%d %s", code, errs)
+	}
+}
+
+// What is printed for people does not reach the terminal as commands.
+func TestLine(t *testing.T) {
+	info := []byte(`{"name":"` + "\u009b2J\x7f\x1b[31m" + `"}`)
+	for _, typ := range []string{"message", "join", "leave"} {
+		got := line(typ, "presence-x", "e", "ann", "", info, info)
+		if !strings.Contains(got, "\uFFFD2J\uFFFD\uFFFD[31m") || strings.ContainsAny(got, "\u009b\x7f\x1b") {
+			t.Errorf("%s: %q", typ, got)
+		}
+	}
+}
+
+// A gateway that pings is there, however long it has nothing else to say.
+func TestSubscribePatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer here.Close()
+		defer there.Close()
+		silence := pingsWithin([]byte(`{"type":"welcome","idle_ms":3600000,"pong_ms":60000}`))
+		if silence != time.Hour+time.Minute+slack || pingsWithin([]byte(`{"type":"message","idle_ms":1}`)) != 0 {
+			t.Errorf("silence %v", silence)
+		}
+		c := &client{here, here, silence}
+		go io.Copy(io.Discard, there) // the pongs
+		go func() {
+			for range 5 {
+				time.Sleep(time.Hour)
+				ws.WriteFrame(there, ws.NewPingFrame(nil))
+			}
+			ws.WriteFrame(there, ws.NewTextFrame([]byte("hello")))
+		}()
+		if text, err := c.receive(); err != nil || string(text) != "hello" {
+			t.Errorf("%q, %v", text, err)
+		}
+		if _, err := c.receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("silence for ever: %v", err)
+		}
+	})
+}
+
+// The script that runs the server from source passes signals on, once, and exit
+// codes back, and leaves nothing behind.
+func TestRunScript(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(config, []byte("apps: [{id: shop, key: shop-key, secret: shop-secret}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		signal syscall.Signal
+		group  bool // as Ctrl-C does
+		args   []string
+		code   int
+	}{
+		"SIGTERM":          {syscall.SIGTERM, false, nil, 0},
+		"Ctrl-C":           {syscall.SIGINT, true, nil, 0},
+		"usage":            {0, false, []string{"--bogus"}, 2},
+		"run-time failure": {0, false, []string{"--admin", "192.0.2.1:1"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			temp := t.TempDir()
+			args := append([]string{"../../scripts/run.sh", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--echo"}, c.args...)
+			cmd := command(t, []string{"TMPDIR=" + temp, "STENTOR_CONFIG=" + config})
+			cmd.Path, cmd.Args = "/bin/bash", append([]string{"bash"}, args...)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			var out, log buffer
+			cmd.Stdout, cmd.Stderr = &out, &log
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if c.signal != 0 {
+				var m []string
+				soon(t, "it is ready", func() bool {
+					m = regexp.MustCompile(`listening on ([^,]+),`).FindStringSubmatch(out.String())
+					return m != nil
+				})
+				conn, _, _, err := ws.Dial(t.Context(), "ws://"+m[1]+"/echo")
+				if err != nil {
+					t.Fatal(err)
+				}
+				pid := cmd.Process.Pid
+				if c.group {
+					pid = -pid
+				}
+				syscall.Kill(pid, c.signal)
+				soon(t, "it drains", func() bool { return strings.Contains(log.String(), "draining") })
+				conn.Close() // only now may it end
+			}
+			cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != c.code || strings.Count(log.String(), "stopping") > 1 {
+				t.Errorf("exit code %d, want %d\n%s", code, c.code, log.String())
+			}
+			if left, _ := os.ReadDir(temp); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,9 @@ With --to-user or --to-all there is no CHANNEL.`,
   stentor publish --to-user alice '{"unread":3}'
   stentor publish --to-all 'back in five minutes' --wait`,
 		Args: func(_ *cobra.Command, args []string) error {
+			if f.all && len(f.users) > 0 {
+				return errors.New("--to-user and --to-all exclude each other")
+			}
 			want := 2
 			if f.all || len(f.users) > 0 {
 				want = 1
@@ -51,20 +55,24 @@ With --to-user or --to-all there is no CHANNEL.`,
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.url, "url", fallback("STENTOR_URL", "http://127.0.0.1:8080"), "the gateway's address (environment: STENTOR_URL)")
+	fs.StringVar(&f.url, "url", "", urlHelp)
 	fs.StringVar(&f.secret, "secret", "", "the app's secret (environment: STENTOR_SECRET; default: the development app's)")
 	fs.StringVar(&f.event, "event", "message", "name of the event")
-	fs.StringSliceVar(&f.users, "to-user", nil, "publish to all clients of a user instead; may be repeated")
+	fs.StringArrayVar(&f.users, "to-user", nil, "publish to all clients of a user instead; may be repeated")
 	fs.BoolVar(&f.all, "to-all", false, "publish to every client instead")
 	fs.BoolVar(&f.wait, "wait", false, "wait until delivery has been tried, and print the counts")
 	return cmd
 }
 
-func fallback(env, def string) string {
-	if v := os.Getenv(env); v != "" {
-		return v
-	}
-	return def
+const (
+	urlHelp    = "the gateway's address (environment: STENTOR_URL; default " + defaultURL + ")"
+	defaultURL = "http://127.0.0.1:8080"
+)
+
+// or returns what a flag says, or else a variable of the environment, or else
+// def. The variables are no defaults of the flags: help would print them.
+func or(flag, env, def string) string {
+	return cmp.Or(flag, os.Getenv(env), def)
 }
 
 func publish(cmd *cobra.Command, f *publishFlags, args []string) error {
@@ -87,7 +95,7 @@ func publish(cmd *cobra.Command, f *publishFlags, args []string) error {
 	}
 	// By hand, since encoding would rewrite the data, which is to arrive as it is.
 	body = slices.Concat(body[:len(body)-1], []byte(`,"data":`), data, []byte{'}'})
-	base, err := httpURL(f.url)
+	base, err := httpURL(or(f.url, "STENTOR_URL", defaultURL))
 	if err != nil {
 		return &usageError{err}
 	}
@@ -95,10 +103,7 @@ func publish(cmd *cobra.Command, f *publishFlags, args []string) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	if f.secret == "" {
-		f.secret = fallback("STENTOR_SECRET", "dev-secret")
-	}
-	req.Header.Set("Authorization", "Bearer "+f.secret)
+	req.Header.Set("Authorization", "Bearer "+or(f.secret, "STENTOR_SECRET", "dev-secret"))
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
 	if err != nil {
@@ -148,9 +153,10 @@ func explain(body []byte) string {
 
 // httpURL brings an address to the form http://host:port.
 func httpURL(s string) (string, error) {
-	switch scheme, rest, ok := strings.Cut(strings.TrimRight(s, "/"), "://"); {
+	trimmed := strings.TrimRight(s, "/")
+	switch scheme, rest, ok := strings.Cut(trimmed, "://"); {
 	case !ok:
-		return "http://" + s, nil
+		return "http://" + trimmed, nil
 	case scheme == "http" || scheme == "https":
 		return scheme + "://" + rest, nil
 	case scheme == "ws" || scheme == "wss":

@@ -26,8 +26,9 @@ func newServe() *cobra.Command {
 operator, and serves one development app: id dev, key dev-key, secret
 dev-secret.
 
-SIGINT and SIGTERM stop it gently: it takes no new connections and closes those
-there are over drain_window. A second signal stops it at once.`,
+SIGINT, SIGTERM and SIGHUP stop it gently: it takes no new connections and
+closes those there are over drain_window. A second SIGINT or SIGTERM stops it at
+once. Under nohup SIGHUP does nothing.`,
 		Example: `  stentor serve
   stentor serve --listen 127.0.0.1:9000 --admin 127.0.0.1:9001
   stentor serve --drain-window 5s --limits.max-connections 100000`,
@@ -56,6 +57,9 @@ func serve(cfg gateway.Config, out io.Writer, log *slog.Logger) error {
 	// Before the ready line, since whoever waits for it may signal at once.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup has it ignored
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	defer signal.Stop(signals)
 
 	for _, w := range cfg.Warnings() {
@@ -80,6 +84,9 @@ func serve(cfg gateway.Config, out io.Writer, log *slog.Logger) error {
 	defer cancel(nil)
 	go func() {
 		s := <-signals
+		for s == syscall.SIGHUP { // a terminal that closes may send several
+			s = <-signals
+		}
 		cancel(fmt.Errorf("stopped at once by a second signal (%v), connections were cut off", s))
 	}()
 	err = g.Drain(ctx)

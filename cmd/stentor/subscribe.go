@@ -43,12 +43,12 @@ the channels, and comes back by itself when the connection is lost.`,
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.url, "url", fallback("STENTOR_URL", "http://127.0.0.1:8080"), "the gateway's address (environment: STENTOR_URL)")
+	fs.StringVar(&f.url, "url", "", urlHelp)
 	fs.StringVar(&f.app, "app", "", "the app's key, where there are several")
-	fs.StringVar(&f.token, "token", fallback("STENTOR_TOKEN", ""), "token that says who this is and what it may (environment: STENTOR_TOKEN)")
+	fs.StringVar(&f.token, "token", "", "token that says who this is and what it may (environment: STENTOR_TOKEN)")
 	fs.StringVar(&f.user, "user", "", "user id; counts for the development app only")
 	fs.BoolVar(&f.json, "json", false, "print each message as the JSON that came")
-	fs.IntVar(&f.count, "count", 0, "end after so many messages")
+	fs.Var((*whole)(&f.count), "count", "end after so many messages")
 	return cmd
 }
 
@@ -96,12 +96,12 @@ func (t *tail) run(ctx context.Context) error {
 
 // address makes the URL of the WebSocket.
 func (t *tail) address() (string, error) {
-	base, err := httpURL(t.flags.url)
+	base, err := httpURL(or(t.flags.url, "STENTOR_URL", defaultURL))
 	if err != nil {
 		return "", final{&usageError{err}}
 	}
 	q := url.Values{}
-	for name, v := range map[string]string{"app": t.flags.app, "token": t.flags.token, "user": t.flags.user} {
+	for name, v := range map[string]string{"app": t.flags.app, "token": or(t.flags.token, "STENTOR_TOKEN", ""), "user": t.flags.user} {
 		if v != "" {
 			q.Set(name, v)
 		}
@@ -134,15 +134,32 @@ func (t *tail) once(ctx context.Context) error {
 		}
 	}
 	for {
-		conn.SetReadDeadline(time.Now().Add(5 * time.Minute)) // the server pings sooner
 		text, err := conn.receive()
 		if err != nil {
 			return afterClose(err)
+		}
+		if silence := pingsWithin(text); silence > 0 {
+			conn.silence = silence
 		}
 		if err := t.message(text); err != nil {
 			return err
 		}
 	}
+}
+
+// pingsWithin returns, for a welcome, how long the gateway may be silent: it
+// pings sooner when we are. It returns 0 for other messages.
+func pingsWithin(text []byte) time.Duration {
+	var m struct {
+		Type string
+		Idle int64 `json:"idle_ms"`
+		Pong int64 `json:"pong_ms"`
+	}
+	const most = int64(48 * time.Hour / time.Millisecond) // what may be configured
+	if json.Unmarshal(text, &m) != nil || m.Type != "welcome" || m.Idle <= 0 || m.Idle > most || m.Pong < 0 || m.Pong > most {
+		return 0
+	}
+	return time.Duration(m.Idle+m.Pong)*time.Millisecond + slack
 }
 
 // afterClose marks the ends after which it makes no sense to come back.
@@ -170,12 +187,12 @@ func (t *tail) message(text []byte) error {
 	}
 	switch m.Type {
 	case "error":
-		return final{fmt.Errorf("%v: %s", m.Code, m.Message)}
+		return final{errors.New(printable(fmt.Appendf(nil, "%v: %s", m.Code, m.Message)))}
 	case "bye":
 		t.retry = time.Duration(m.Retry) * time.Millisecond
 		return nil // the Close frame follows
 	case "subscribed":
-		fmt.Fprintf(t.notes, "stentor: subscribed to %s\n", m.Channel)
+		fmt.Fprintf(t.notes, "stentor: subscribed to %s\n", printable([]byte(m.Channel)))
 		return nil
 	case "message", "join", "leave":
 	default:
@@ -194,6 +211,10 @@ func (t *tail) message(text []byte) error {
 
 // line is a message for people.
 func line(typ, channel, event, user, encoding string, data, info json.RawMessage) string {
+	return printable([]byte(describe(typ, channel, event, user, encoding, data, info)))
+}
+
+func describe(typ, channel, event, user, encoding string, data, info json.RawMessage) string {
 	head := time.Now().Format("15:04:05.000") + " " + channel
 	if channel == "" {
 		head += "-"
@@ -207,14 +228,14 @@ func line(typ, channel, event, user, encoding string, data, info json.RawMessage
 	if encoding != "" {
 		event += " (" + encoding + ")"
 	}
-	return fmt.Sprintf("%s %s %s", head, event, printable(data))
+	return fmt.Sprintf("%s %s %s", head, event, data)
 }
 
-// printable makes data fit for a terminal: JSON already escapes control
-// characters below U+0020, these are the others that terminals obey.
+// printable makes a text fit for a terminal: without the control characters
+// that terminals obey, but for those that JSON may be laid out with.
 func printable(data []byte) string {
 	return strings.Map(func(r rune) rune {
-		if r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
 			return '\uFFFD'
 		}
 		return r
