@@ -47,9 +47,12 @@ func TestChurn(t *testing.T) {
 		close(stop)
 		writers.Wait()
 		soon(t, "all are gone", func() bool { s := e.Stats(); return s.Connections == 0 && s.Sockets == 0 })
+		soon(t, "all Close events are over", func() bool { return c.closed.Load() >= c.opened.Load() })
 		if opened, closed := c.opened.Load(), c.closed.Load(); opened != closed || opened != int64(e.Stats().Handshakes["accepted"]) {
 			t.Errorf("%d Open events, %d Close events, %d handshakes", opened, closed, e.Stats().Handshakes["accepted"])
 		}
+		c.mu.Lock() // the last Close event may still be running
+		defer c.mu.Unlock()
 		if len(c.conns) != 0 {
 			t.Errorf("%d connections never had a Close event", len(c.conns))
 		}

@@ -27,6 +27,7 @@ func (l *loop) leave(c *conn, r Reason, next phase) {
 	}
 	if c.word.lock(c.word.gen()) {
 		c.set(flagSealed)
+		c.allowReads(flagPaused) // to see the peer's end
 		c.word.unlock()
 	}
 	l.engine.dismiss(c)
@@ -46,14 +47,15 @@ func (l *loop) closeBegun(c *conn, r Reason) {
 		l.end(c, r)
 	case c.has(flagAnswered | flagDeaf):
 		l.sayFin(c)
-	default:
-		c.allowReads(flagPaused) // to see the peer's answer
 	}
 }
 
 // broken is the loop's part of a write that failed.
 func (l *loop) broken(c *conn, r Reason) {
 	c.clearTask()
+	l.unbraked = true
+	l.handleHeld(c) // it was said before
+	l.unbraked = false
 	l.end(c, r)
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -128,6 +129,39 @@ func TestReset(t *testing.T) {
 	if r := <-end; r.Cause != ByReset && r.Cause != ByLoss {
 		t.Errorf("reason %+v", r)
 	}
+}
+
+// A violation while closing, in a message that is partly there: its parser
+// state goes back, and is another's from then on.
+func TestViolationWhileClosing(t *testing.T) {
+	e, addr := newTest(t, Config{Inline: true, Loops: 1, CloseTimeout: patience, Handler: Handlers{
+		OnMessage: func(c Conn, _ Message) { c.Close(1000, "") },
+	}})
+	var stop atomic.Bool
+	var others sync.WaitGroup
+	for range 2 {
+		others.Go(func() {
+			for !stop.Load() {
+				in := e.newInbound()
+				in.parser.Reset(keepBuffer)
+				inbounds.Put(in)
+				time.Sleep(time.Microsecond)
+			}
+		})
+	}
+	for range 50 {
+		p := dial(t, addr, "/")
+		p.text("close")
+		p.wantClose(1000)
+		f := masked(false, ws.OpBinary, strings.Repeat("y", 1000))
+		p.write(f[:500])
+		soon(t, "it is kept", func() bool { return e.Stats().PartialBytes > 0 })
+		p.write(f[500:] + "\xff\xff\xff\xff")
+		p.wantEOF()
+		p.Close()
+	}
+	stop.Store(true)
+	others.Wait()
 }
 
 // Whoever closes, from however many goroutines at once: one Close event, one

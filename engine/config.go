@@ -37,7 +37,7 @@ type Config struct {
 	Workers int // goroutines at most for handlers that may block; 0 is 256 a core
 
 	MaxConnections      int // WebSocket connections; above, 1013; 0 is no limit
-	MaxConnectionsPerIP int // of one IPv4 address or IPv6 /64 network; 0 is no limit
+	MaxConnectionsPerIP int // those and HTTP connections of one IPv4 address or IPv6 /64 network; 0 is no limit
 	MaxHTTPConnections  int // connections handed to net/http; above, 503; 0 is 1024
 	AcceptRate          int // connections accepted a second; 0 is no limit
 
@@ -51,7 +51,9 @@ type Config struct {
 	MaxMessageBytes int // incoming message, over all its fragments; 0 is 65,536
 	// QueueBytes bounds what waits for a peer that does not read. An empty
 	// queue takes one frame of any size; from the second on, a frame that would
-	// lead over the bound closes the connection with 1013. 0 is 1 MiB.
+	// lead over the bound closes the connection with 1013. Each frame counts 64
+	// bytes more than it has. Of a peer for which half of it waits nothing is read
+	// until a quarter does. 0 is 1 MiB.
 	QueueBytes int
 }
 
@@ -103,12 +105,18 @@ func (c Config) withDefaults() (Config, error) {
 		if *f.v < 0 {
 			return c, fmt.Errorf("engine: Config.%s is negative (%v)", f.name, *f.v)
 		}
+		if *f.v > maxTimeout {
+			return c, fmt.Errorf("engine: Config.%s is %v, at most %v can be kept", f.name, *f.v, maxTimeout)
+		}
 		if *f.v == 0 {
 			*f.v = f.def
 		}
 	}
 	return c, nil
 }
+
+// maxTimeout is within what ticks in 32 bits can tell apart, see sweep.go.
+const maxTimeout = 400 * 24 * time.Hour
 
 func upgradeRequired(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Connection", "Upgrade")

@@ -53,7 +53,7 @@ type Outcome uint8
 
 // Outcomes of a Send.
 const (
-	Written    Outcome = iota // all of it was handed to the system
+	Written    Outcome = iota // all of it was handed to the system, or will be when this event is over
 	Queued                    // it waits, in part or whole, until the peer reads
 	Dropped                   // the connection is closed
 	Overflowed                // the queue is full: the connection is now being closed
@@ -150,7 +150,7 @@ func (h Conn) Pause() {
 // Resume reads on after Pause.
 func (h Conn) Resume() {
 	if h.c != nil && h.c.word.lock(h.gen) {
-		h.c.allowReadsLocked(flagPauseApp)
+		h.c.allowReads(flagPauseApp)
 		h.c.word.unlock()
 	}
 }

@@ -36,6 +36,7 @@ type Engine struct {
 	tickOnce sync.Once
 	tickDone chan struct{} // closed when it has ended
 	closed   sync.Once
+	down     atomic.Bool    // Shutdown has begun
 	wg       sync.WaitGroup // loops
 }
 
@@ -197,20 +198,31 @@ func (e *Engine) StopListening() {
 // Shutdown closes the listeners, closes every connection with 1001 and ends
 // the Engine when all are gone or ctx is done; then what is left is cut off.
 // It returns ctx's error in that case. An Engine that was shut down is of no
-// further use.
+// further use. A Handler that is called inline must not call it: it would wait
+// for itself. Handlers on the pool that do not return in five more seconds are
+// left behind, which is an error, too.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	err := errors.New("engine: was shut down before")
+	e.down.Store(true)
 	e.closed.Do(func() { err = e.shutdown(ctx) })
 	return err
 }
 
 func (e *Engine) shutdown(ctx context.Context) error {
 	e.StopListening()
-	webErr := make(chan error, 1)
-	go func() { webErr <- e.web.shutdown(ctx) }()
+	var dropped sync.WaitGroup
 	for _, l := range e.loops {
-		l.post(task{kind: taskCall, arg: l.dropHandshakes})
+		dropped.Add(1)
+		l.post(task{kind: taskCall, arg: func() {
+			l.dropHandshakes()
+			l.post(task{kind: taskCall, arg: dropped.Done}) // behind what was on its way to net/http
+		}})
 	}
+	webErr := make(chan error, 1)
+	go func() {
+		dropped.Wait() // from then on nothing is handed to net/http
+		webErr <- e.web.shutdown(ctx)
+	}()
 	e.Each(func(c Conn) bool {
 		c.closeAs(Reason{StatusGoingAway, "the server is shutting down", ByShutdown})
 		return true

@@ -170,6 +170,7 @@ func (l *loop) upgrade(c *conn, head, rest []byte, given *Answer) {
 	}
 	c.word.lock(c.word.gen())
 	c.write(reply, false)
+	l.reply = len(l.cork)
 	c.word.unlock()
 	switch {
 	case err != nil && a.Status == 0:

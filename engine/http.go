@@ -3,6 +3,8 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -32,6 +34,10 @@ type web struct {
 	ended  chan struct{} // closed when the server has returned
 }
 
+// idleHTTP is how long a connection may wait for its next HTTP request. There
+// is room for few, and nobody has to say who he is to have one.
+const idleHTTP = 10 * time.Second
+
 func newWeb(e *Engine) *web {
 	w := &web{
 		engine: e,
@@ -44,7 +50,7 @@ func newWeb(e *Engine) *web {
 		ReadHeaderTimeout: e.cfg.HandshakeTimeout,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       idleHTTP,
 		MaxHeaderBytes:    e.cfg.MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(e.cfg.Log.Handler(), slog.LevelDebug),
 	}
@@ -73,10 +79,17 @@ func (w *web) Close() error {
 
 func (w *web) Addr() net.Addr { return &net.TCPAddr{} }
 
+// ErrHTTPCutOff is among what Engine.Shutdown returns when HTTP requests had
+// not ended in time.
+var ErrHTTPCutOff = errors.New("engine: HTTP requests were cut off")
+
 // shutdown lets requests that run finish, until ctx ends.
 func (w *web) shutdown(ctx context.Context) error {
 	err := w.server.Shutdown(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", ErrHTTPCutOff, err)
+		}
 		w.server.Close()
 	}
 	w.Close()
@@ -96,11 +109,18 @@ func (w *web) shutdown(ctx context.Context) error {
 // connection's own callback.
 func (l *loop) toHTTP(c *conn, seen []byte) {
 	l.stats.handshake(handshakeHTTP)
+	w := l.engine.web
 	limit := int64(l.engine.cfg.MaxHTTPConnections)
-	if l.engine.web.open.Add(1) > limit {
-		l.engine.web.open.Add(-1)
+	if w.open.Add(1) > limit {
+		w.open.Add(-1)
 		l.refuse(c, http.StatusServiceUnavailable,
 			strconv.FormatInt(limit, 10)+" HTTP connections are open already (limits.max_http_connections): try again later")
+		return
+	}
+	if n := l.engine.networks; !n.take(c) {
+		w.open.Add(-1)
+		l.refuse(c, http.StatusServiceUnavailable,
+			strconv.Itoa(n.max)+" connections of this address are open already (limits.max_connections_per_ip): try again later")
 		return
 	}
 	seen = slices.Clone(seen)
@@ -114,16 +134,39 @@ func (l *loop) handover(c *conn, seen []byte) {
 	if c.phase() != phaseHandover {
 		return
 	}
+	w, giveBack := l.engine.web, l.engine.networks.handOver(c)
 	nc, err := netConn(c.op.FD)
 	l.poll.Detach(&c.op)
 	l.end(c, Reason{Code: statusAbnormal})
 	if err != nil {
-		l.engine.web.open.Add(-1)
+		w.open.Add(-1)
+		giveBack()
 		l.engine.cfg.Log.Error("cannot hand a connection to net/http", "error", err)
 		return
 	}
-	w := l.engine.web
-	w.conns <- &httpConn{Conn: nc, seen: seen, web: w} // has room for as many as may be open
+	w.conns <- &httpConn{Conn: nc, seen: seen, web: w, giveBack: giveBack} // has room for as many as may be open
+}
+
+// handOver forgets c, whose slot is about to be free, but goes on counting its
+// connection until giveBack is called.
+func (n *networks) handOver(c *conn) (giveBack func()) {
+	if n.max == 0 {
+		return func() {}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	network, ok := n.member[c]
+	if !ok {
+		return func() {}
+	}
+	delete(n.member, c)
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.count[network]--; n.count[network] == 0 {
+			delete(n.count, network)
+		}
+	}
 }
 
 // netConn makes a net.Conn of a duplicate of fd.
@@ -140,9 +183,10 @@ func netConn(fd int) (net.Conn, error) {
 // httpConn is a connection at net/http that still has bytes to say.
 type httpConn struct {
 	net.Conn
-	seen []byte // the server's reader goroutine only
-	web  *web
-	once sync.Once
+	seen     []byte // the server's reader goroutine only
+	web      *web
+	giveBack func() // counts it out of its network
+	once     sync.Once
 }
 
 func (c *httpConn) Read(p []byte) (int, error) {
@@ -165,18 +209,33 @@ func (c *httpConn) CloseWrite() error {
 }
 
 func (c *httpConn) Close() error {
-	c.once.Do(func() { c.web.open.Add(-1) })
+	c.once.Do(func() {
+		c.web.open.Add(-1)
+		c.giveBack()
+	})
 	return c.Conn.Close()
 }
 
 // serve is the outermost handler: a WebSocket handshake on a connection that
 // net/http has already, kept alive by a proxy for example, goes back to a loop.
+// What only net/http has seen of the request is checked here.
 func (w *web) serve(rw http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet && r.ProtoMajor == 1 && headerHasToken(r.Header["Upgrade"], "websocket") {
+	switch {
+	case r.Method != http.MethodGet || r.ProtoMajor != 1 || !headerHasToken(r.Header["Upgrade"], "websocket"):
+		w.engine.cfg.HTTP.ServeHTTP(rw, r)
+	case !r.ProtoAtLeast(1, 1):
+		w.refuse(rw, http.StatusHTTPVersionNotSupported, "handshake error: the request is not HTTP/1.1")
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		w.refuse(rw, http.StatusBadRequest, "handshake error: the request has a body")
+	default:
 		w.giveBack(rw, r)
-		return
 	}
-	w.engine.cfg.HTTP.ServeHTTP(rw, r)
+}
+
+// refuse answers a handshake that is not correct.
+func (w *web) refuse(rw http.ResponseWriter, status int, text string) {
+	rw.Header().Set("Connection", "close")
+	http.Error(rw, text, status)
 }
 
 func headerHasToken(values []string, token string) bool {
@@ -211,6 +270,7 @@ func (w *web) giveBack(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	head.Write(hc.seen)
+	nc.Close() // counted out here before it is counted in there
 	w.engine.adopt(&adoption{fd: fd, seen: head.Bytes()})
 }
 

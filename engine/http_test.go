@@ -2,8 +2,10 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -135,4 +137,42 @@ func TestUpgradeAfterHTTPMany(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Requests that come while the engine shuts down leave nothing behind.
+func TestShutdownUnderHTTP(t *testing.T) {
+	for range 25 {
+		e, err := New(Config{Inline: true, Handler: echoes, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := e.Listen("127.0.0.1:0", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var clients sync.WaitGroup
+		for range 6 {
+			clients.Go(func() {
+				for {
+					c, err := net.Dial("tcp", a.String())
+					if err != nil {
+						return
+					}
+					c.SetDeadline(time.Now().Add(patience))
+					io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+					io.Copy(io.Discard, c)
+					c.Close()
+				}
+			})
+		}
+		soon(t, "requests are served", func() bool { return e.Stats().Handshakes["http"] > 20 })
+		if err := e.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if n := e.Stats().HTTP; n != 0 || len(e.web.conns) != 0 {
+			t.Fatalf("%d connections are left, %d of them unseen", n, len(e.web.conns))
+		}
+		clients.Wait()
+		checkSettled(t, e)
+	}
 }

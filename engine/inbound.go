@@ -10,6 +10,7 @@ import (
 // or a message. A connection has one only meanwhile.
 type inbound struct {
 	parser  frame.Parser
+	held    []byte // whole frames, mostly, that wait until reading is allowed
 	head    []byte // a request head, and what came after it before the answer
 	seen    int    // how much of head was searched for its end
 	counted int    // bytes that the gauge has for it
@@ -39,7 +40,7 @@ func (l *loop) keep(c *conn, in *inbound) {
 
 // count brings the gauge of partial bytes up to date.
 func (l *loop) count(in *inbound) {
-	held := cap(in.head) + in.parser.Held()
+	held := cap(in.head) + cap(in.held) + in.parser.Held()
 	l.stats.partial.Add(int64(held - in.counted))
 	in.counted = held
 }
@@ -54,6 +55,7 @@ func (l *loop) releaseIn(c *conn) {
 	l.stats.partial.Add(-int64(in.counted))
 	in.counted, in.seen = 0, 0
 	in.parser.Reset(keepBuffer)
+	in.held = nil
 	in.head = in.head[:0]
 	if cap(in.head) > keepBuffer {
 		in.head = nil

@@ -75,6 +75,70 @@ func TestListenErrors(t *testing.T) {
 	}
 }
 
+// Listen succeeds for all loops or for none: wherever it runs out of
+// descriptors, nothing is left that accepts.
+func TestListenFailsWhole(t *testing.T) {
+	e, addr := newTest(t, Config{Inline: true, Loops: 4, Handler: echoes})
+	e.StopListening()
+	soon(t, "the address is free", func() bool { return probe(addr) == nil })
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old)
+	next, err := os.Open(os.DevNull) // gets the lowest number that is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	low := int(next.Fd())
+	next.Close()
+	before := descriptors()
+	for room := 1; ; room++ {
+		limit := old
+		limit.Cur = uint64(low + room)
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		_, err := e.Listen(addr, false)
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+			t.Fatal(err)
+		}
+		if err == nil {
+			if room < e.Loops() {
+				t.Errorf("room for %d was enough: the test shows nothing", room)
+			}
+			break
+		}
+		if !errors.Is(err, syscall.EMFILE) {
+			t.Fatal(err)
+		}
+		if n := descriptors(); n != before {
+			t.Errorf("room for %d: %d descriptors are left over", room, n-before)
+		}
+		if c, err := net.Dial("tcp", addr); err == nil {
+			c.Close()
+			t.Fatalf("room for %d: somebody accepts", room)
+		}
+	}
+	echoOnce(t, addr)
+}
+
+func TestListenAfterShutdown(t *testing.T) {
+	e, _ := newTest(t, Config{Inline: true, Handler: echoes})
+	if err := e.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(t.TempDir(), "s.sock")
+	for _, address := range []string{"127.0.0.1:0", "unix:" + socket} {
+		if _, err := e.Listen(address, false); err == nil || !strings.Contains(err.Error(), "shut down") {
+			t.Errorf("%s: error %v", address, err)
+		}
+	}
+	if _, err := os.Stat(socket); !os.IsNotExist(err) {
+		t.Errorf("there is a socket file: %v", err)
+	}
+}
+
 // A socket file that a crash has left does not stand in the way.
 func TestUnixLeftover(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s.sock")

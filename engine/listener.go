@@ -36,6 +36,9 @@ type listener struct {
 // "unix:/path". reusePort lets several processes share a TCP port. It returns
 // the real address. It may be called several times, before Shutdown.
 func (e *Engine) Listen(address string, reusePort bool) (net.Addr, error) {
+	if e.down.Load() {
+		return nil, errors.New("engine: was shut down before")
+	}
 	network, address := splitAddress(address)
 	if network == "unix" {
 		return e.listenUnix(address)
@@ -46,13 +49,20 @@ func (e *Engine) Listen(address string, reusePort bool) (net.Addr, error) {
 		}
 	}
 	var addr net.Addr
-	for _, l := range e.loops {
+	var fds []int
+	for range e.loops {
 		fd, a, err := e.openSocket(network, address, true)
 		if err != nil {
+			for _, fd := range fds {
+				unix.Close(fd)
+			}
 			return nil, err
 		}
 		addr, address = a, a.String() // port 0 is the same port for all loops
-		e.addListener(&listener{loop: l, fd: fd})
+		fds = append(fds, fd)
+	}
+	for i, l := range e.loops {
+		e.addListener(&listener{loop: l, fd: fds[i]})
 	}
 	return addr, nil
 }
@@ -78,12 +88,8 @@ func probe(address string) error {
 }
 
 func (e *Engine) listenUnix(path string) (net.Addr, error) {
-	// A socket file that nobody answers at is left over from a crash.
-	if c, err := net.Dial("unix", path); err == nil {
-		c.Close()
-		return nil, listenError("unix:"+path, syscall.EADDRINUSE)
-	} else if errors.Is(err, syscall.ECONNREFUSED) {
-		os.Remove(path)
+	if err := ClearSocket(path); err != nil {
+		return nil, fmt.Errorf("cannot listen on unix:%s: %w", path, err)
 	}
 	fd, addr, err := e.openSocket("unix", path, false)
 	if err != nil {
@@ -94,6 +100,33 @@ func (e *Engine) listenUnix(path string) (net.Addr, error) {
 	e.mu.Unlock()
 	e.addListener(&listener{loop: e.loops[0], fd: fd, spread: true})
 	return addr, nil
+}
+
+// ClearSocket makes room for a unix socket: it removes a socket file that nobody
+// answers at, which a crash has left. Whatever else is there stays, and is an
+// error.
+func ClearSocket(path string) error {
+	if strings.HasPrefix(path, "@") { // Linux: a name, not a file
+		return nil
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != os.ModeSocket:
+		return errors.New("there is something that is no socket: remove it, or use another path")
+	}
+	c, err := net.Dial("unix", path)
+	switch {
+	case err == nil:
+		c.Close()
+		return fmt.Errorf("%w: another process has it", syscall.EADDRINUSE)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return os.Remove(path)
+	}
+	return fmt.Errorf("there is a socket that may be in use: %w", err)
 }
 
 // openSocket opens a listening socket through package net, which knows about
@@ -265,6 +298,9 @@ func (l *loop) register(c *conn) {
 	err := l.poll.Control(&c.op, netpoll.PollReadable)
 	if c.out != nil {
 		c.arm()
+	}
+	if c.has(flagPaused) {
+		l.post(task{kind: taskReads, conn: c, gen: c.word.gen()})
 	}
 	c.word.unlock()
 	if err != nil {

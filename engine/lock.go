@@ -13,8 +13,8 @@ import (
 //	           until the slot is issued again
 //	bits 2-33  generation: how often the slot has been issued
 //
-// The lock is held for one non-blocking write at most. Nothing else is locked
-// while it is held.
+// The lock is held for what does not block: a write, or the writes that empty a
+// queue. While it is held only a loop's mailbox is locked.
 type lockWord struct{ v atomic.Uint64 }
 
 const (
@@ -72,7 +72,7 @@ func (w *lockWord) issue() uint32 {
 func (w *lockWord) retire() {
 	gen := w.gen()
 	w.lockAlways(gen)
-	w.v.Store((uint64(gen)+1)*wordGen | wordClosed)
+	w.v.Store(uint64(gen+1)*wordGen | wordClosed)
 }
 
 // gen returns the generation. It is stable for the loop; others know theirs.

@@ -22,6 +22,7 @@ type loop struct {
 
 	buf       []byte         // what the connection in turn has sent
 	cork      []byte         // what is to be sent to it; under its lock while it is corked
+	reply     int            // bytes at the start of cork that answer a handshake
 	scratch   *inbound       // parser state for connections that have none
 	upgrader  frame.Upgrader // handshakes
 	decision  decision       // on the handshake in turn
@@ -32,6 +33,7 @@ type loop struct {
 	spare     []task
 	sweepFrom int  // chunk at which a sweep goes on
 	closing   bool // the engine shuts down: nothing begins
+	unbraked  bool // input is handled without regard to what waits to be sent
 }
 
 func newLoop(e *Engine, index int) (*loop, error) {
@@ -86,6 +88,9 @@ func (l *loop) stop() {
 
 // finish frees what stop could not, after run has returned.
 func (l *loop) finish() {
+	for i := range l.mail.tasks {
+		l.do(&l.mail.tasks[i])
+	}
 	for len(l.dying)+len(l.dead) > 0 {
 		l.closeDead()
 	}

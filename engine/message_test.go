@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -188,29 +189,91 @@ func TestGo(t *testing.T) {
 // Work that was sent away in the last event of a connection is done, and its
 // slot waits for it.
 func TestGoInClose(t *testing.T) {
-	release, done := make(chan struct{}), make(chan Conn, 10)
-	e, addr := newTest(t, Config{Inline: true, Loops: 1, Handler: Handlers{
-		OnOpen: func(c Conn) { c.SetData("mine") },
-		OnClose: func(c Conn, _ Reason) {
-			c.Go(func() {
-				<-release
-				if c.Data() == "mine" {
-					done <- c
+	bothWays(t, func(t *testing.T, inline bool) {
+		release, done := make(chan struct{}), make(chan Conn, 10)
+		e, addr := newTest(t, Config{Inline: inline, Loops: 1, Handler: Handlers{
+			OnOpen: func(c Conn) { c.SetData("mine") },
+			OnClose: func(c Conn, _ Reason) {
+				c.Go(func() {
+					<-release
+					if c.Data() == "mine" {
+						done <- c
+					}
+				})
+			},
+		}})
+		p := dial(t, addr, "/")
+		p.bye()
+		soon(t, "the descriptor is closed", func() bool { return e.Stats().Sockets == 0 })
+		q := dial(t, addr, "/") // must not get the slot
+		q.bye()
+		close(release)
+		soon(t, "the work is done", func() bool { return len(done) == 2 })
+		a, b := <-done, <-done
+		if a == b || a.c == b.c {
+			t.Error("a slot was reused while work of its connection was under way")
+		}
+		soon(t, "the slots are free", func() bool { return e.loops[0].slabUsed() == 0 })
+	})
+}
+
+// Whoever sends work away while connections come and go: it runs as long as
+// the slot is its connection's, or not at all.
+func TestGoFromElsewhere(t *testing.T) {
+	bothWays(t, func(t *testing.T, inline bool) {
+		var last atomic.Pointer[Conn]
+		var ran atomic.Int64
+		e, addr := newTest(t, Config{Inline: inline, Loops: 1, Handler: Handlers{OnOpen: func(c Conn) { last.Store(&c) }}})
+		var stop atomic.Bool
+		var senders sync.WaitGroup
+		for range 2 {
+			senders.Go(func() {
+				for ; !stop.Load(); time.Sleep(time.Microsecond) {
+					c := last.Load()
+					if c == nil {
+						continue
+					}
+					c.Go(func() {
+						ran.Add(1)
+						if gen := c.c.word.gen(); gen != c.gen {
+							t.Errorf("the work of generation %d ran in %d", c.gen, gen)
+						}
+					})
 				}
 			})
-		},
-	}})
+		}
+		for range 200 {
+			dial(t, addr, "/").Close()
+		}
+		stop.Store(true)
+		senders.Wait()
+		if ran.Load() == 0 {
+			t.Error("nothing ran")
+		}
+		soon(t, "the slots are free", func() bool { return e.loops[0].slabUsed() == 0 })
+	})
+}
+
+// Between the end of a connection and that of its slot nothing begins.
+func TestGoTooLate(t *testing.T) {
+	opened := make(chan Conn, 1)
+	_, addr := newTest(t, Config{Inline: true, Handler: Handlers{OnOpen: func(c Conn) { opened <- c }}})
 	p := dial(t, addr, "/")
-	p.bye()
-	soon(t, "the descriptor is closed", func() bool { return e.Stats().Sockets == 0 })
-	q := dial(t, addr, "/") // must not get the slot
-	q.bye()
-	close(release)
-	a, b := <-done, <-done
-	if a == b || a.c == b.c {
-		t.Error("a slot was reused while work of its connection was under way")
+	c := <-opened
+	flags := func(change func(bits uint32)) {
+		c.c.word.lock(c.gen)
+		change(flagClosed)
+		c.c.word.unlock()
 	}
-	soon(t, "the slots are free", func() bool { return e.loops[0].slabUsed() == 0 })
+	onLoop(c, func() { // as closeDead leaves it
+		flags(c.c.set)
+		c.Go(func() { t.Error("it ran") })
+		if c.c.has(flagBusy) {
+			t.Error("it is going to run")
+		}
+		flags(c.c.clear)
+	})
+	p.bye()
 }
 
 // Data is valid until Message returns: builds that check invariants overwrite

@@ -48,6 +48,12 @@ func (o *outbox) sent(n int) {
 	}
 }
 
+// entryCost is what keeping one more frame takes besides its bytes, about.
+const entryCost = 64
+
+// cost returns what counts against Config.QueueBytes. Memory is what it bounds.
+func (o *outbox) cost() int { return o.bytes + entryCost*(len(o.q)-o.head) }
+
 // cut drops all that waits but the rest of a frame that is partly sent, since
 // whatever the peer gets next must begin at a frame. It returns the bytes that
 // were dropped.

@@ -1,5 +1,12 @@
 package engine
 
+import "slices"
+
+// pauseOut returns how much may wait to be sent to a peer before nothing more
+// is read from it: so one that asks faster than it takes the answers is held up
+// by its own socket.
+func (e *Engine) pauseOut() int { return e.cfg.QueueBytes / 2 }
+
 // Reading is stopped and allowed again from any goroutine by bits of the
 // flags; the loop then adjusts what the poller watches for. In between the
 // loop ignores what the poller reports.
@@ -15,20 +22,13 @@ func (c *conn) stopReads(reason uint32) {
 	}
 }
 
-// allowReads takes reasons back.
+// allowReads takes reasons back. The caller holds the lock.
 func (c *conn) allowReads(reasons uint32) {
-	if c.word.lock(c.word.gen()) {
-		c.allowReadsLocked(reasons)
-		c.word.unlock()
-	}
-}
-
-func (c *conn) allowReadsLocked(reasons uint32) {
 	if !c.has(reasons) {
 		return
 	}
 	c.clear(reasons)
-	if !c.has(flagPaused) {
+	if !c.has(flagPaused) || c.has(flagHup) { // see hungUp: not every reason counts
 		c.loop().post(task{kind: taskReads, conn: c, gen: c.word.gen()})
 	}
 }
@@ -62,5 +62,25 @@ func (l *loop) adjustReads(c *conn) {
 	}
 	if hup {
 		l.hungUp(c)
+	} else if want {
+		l.handleHeld(c)
 	}
+}
+
+// hold keeps the rest of what was read until reading is allowed again.
+func (l *loop) hold(c *conn, in *inbound, b []byte) {
+	l.keep(c, in)
+	in.held = slices.Clone(b) // b may be what was held until now
+	l.count(in)
+}
+
+// handleHeld handles what hold has kept, and reports whether there was any.
+func (l *loop) handleHeld(c *conn) bool {
+	if c.in == nil || len(c.in.held) == 0 {
+		return false
+	}
+	b := c.in.held
+	c.in.held = nil
+	l.received(c, b)
+	return true
 }

@@ -48,6 +48,11 @@ func (p *Pool) Submit(f func()) {
 		p.active++
 		p.ants.Submit(func() { p.run(f) })
 	default:
+		if p.head > 0 && len(p.waiting) == cap(p.waiting) {
+			n := copy(p.waiting, p.waiting[p.head:])
+			clear(p.waiting[n:])
+			p.waiting, p.head = p.waiting[:n], 0
+		}
 		p.waiting = append(p.waiting, f)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloudwego/netpoll"
 	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
 
 	"stentor/frame"
 )
@@ -30,7 +31,12 @@ func (c *conn) onHup(netpoll.Poll) error {
 
 // hungUp reads what the peer has sent before it hung up, up to the end.
 func (l *loop) hungUp(c *conn) {
-	for c.phase().reading() && !c.has(flagPaused|flagLost) {
+	// What it got answers for nobody will take, and the poller would not tell
+	// when more fits: what is read is handled at once.
+	l.unbraked = true
+	defer func() { l.unbraked = false }()
+	l.handleHeld(c)
+	for c.phase().reading() && !c.has(flagPauseWork|flagPauseApp|flagLost) {
 		if l.readOnce(c) {
 			continue
 		}
@@ -42,7 +48,7 @@ func (l *loop) hungUp(c *conn) {
 		}
 		return
 	}
-	if c.phase().reading() && !c.has(flagLost) && c.word.lock(c.word.gen()) {
+	if c.phase().reading() && !c.has(flagLost) && hasHungUp(c.op.FD) && c.word.lock(c.word.gen()) {
 		c.set(flagHup)
 		c.word.unlock()
 	}
@@ -51,6 +57,9 @@ func (l *loop) hungUp(c *conn) {
 // readOnce reads once and handles what came. It reports whether there may be
 // more.
 func (l *loop) readOnce(c *conn) bool {
+	if l.handleHeld(c) {
+		return true // reading was allowed a moment ago
+	}
 	n, errno := sysRead(c.op.FD, l.buf)
 	switch {
 	case n > 0:
@@ -116,6 +125,10 @@ func (l *loop) messages(c *conn, b []byte) {
 			if p := c.phase(); !p.talking() && p != phaseClosing || c.has(flagFin|flagDeaf) {
 				break
 			}
+			if len(b) > 0 && c.has(flagPauseWork|flagPauseOut) && !l.unbraked {
+				l.hold(c, in, b)
+				return
+			}
 		}
 	}
 	switch {
@@ -136,7 +149,7 @@ func (l *loop) messages(c *conn, b []byte) {
 func (l *loop) dropIn(c *conn, in *inbound) {
 	if c.in != nil {
 		l.releaseIn(c)
-	} else {
+	} else if in == l.scratch {
 		in.parser.Reset(keepBuffer)
 	}
 }
@@ -203,4 +216,11 @@ func (l *loop) violated(c *conn, err error) {
 		r.Text = fmt.Sprintf("message is larger than %d bytes", l.engine.cfg.MaxMessageBytes)
 	}
 	l.fail(c, r)
+}
+
+// hasHungUp reports whether the peer has sent its last byte.
+func hasHungUp(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: pollHup}}
+	n, _ := unix.Poll(p, 0)
+	return n > 0
 }

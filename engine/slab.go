@@ -35,6 +35,7 @@ const (
 	flagFin                   // send FIN once all is sent
 	flagPauseWork             // do not read: too much waits for the pool
 	flagPauseApp              // do not read: Conn.Pause
+	flagPauseOut              // do not read: too much waits to be sent
 	flagMuted                 // the poller does not watch for readability
 	flagHup                   // the poller has dropped the operator on a hang-up; read on to the end
 	flagBusy                  // work is not nil: events go to the pool, to stay in order
@@ -46,7 +47,11 @@ const (
 	flagClosed                // the descriptor is closed, the slot is not free yet
 )
 
-const flagPaused = flagPauseWork | flagPauseApp
+const (
+	flagPaused = flagPauseWork | flagPauseApp | flagPauseOut
+	// flagOurs is when silence says nothing of the peer.
+	flagOurs = flagPauseWork | flagPauseApp | flagDeaf
+)
 
 // chunk is a block of slots with what the sweep reads of them, free of
 // pointers and close together.

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -140,6 +141,51 @@ func TestOverflowEndsAtFrame(t *testing.T) {
 			break
 		}
 		if op != ws.OpBinary || len(body) != 3000 {
+			t.Fatalf("frame %d: %v, %d bytes", frames, op, len(body))
+		}
+	}
+	p.write(masked(true, ws.OpClose, "\x03\xf5"))
+	p.wantEOF()
+}
+
+// The same while part of what was said with the answer to the handshake waits:
+// that answer is no frame.
+func TestOverflowAfterHandshake(t *testing.T) {
+	const size = 121
+	opened := make(chan Conn, 1)
+	e, _ := newTest(t, Config{Inline: true, QueueBytes: 100000, CloseTimeout: patience, Handler: Handlers{
+		OnOpen: func(c Conn) {
+			narrow(c, 4<<10)
+			for range corkSize/(size+2) - 5 { // it fits with the answer
+				c.Write(Binary, []byte(strings.Repeat("xy{z", 31)[:size]))
+			}
+			opened <- c
+		},
+	}})
+	// A unix socket takes no more than it has room for.
+	addr := "unix:" + filepath.Join(t.TempDir(), "s.sock")
+	if _, err := e.Listen(addr, false); err != nil {
+		t.Fatal(err)
+	}
+	p := connect(t, addr)
+	p.write(request("/"))
+	c := <-opened
+	onLoop(c, func() {}) // the cork is off
+	if c.Backlog() == 0 {
+		t.Fatal("nothing was queued: the test shows nothing")
+	}
+	for c.Send(frame.Encode(ws.OpBinary, make([]byte, 60000)), 1, Guard{}) != Overflowed {
+	}
+	p.response()
+	for frames := 0; ; frames++ {
+		op, body := p.next()
+		if op == ws.OpClose {
+			if !strings.HasPrefix(body, "\x03\xf5") {
+				t.Errorf("close %q", body)
+			}
+			break
+		}
+		if op != ws.OpBinary || len(body) != size {
 			t.Fatalf("frame %d: %v, %d bytes", frames, op, len(body))
 		}
 	}

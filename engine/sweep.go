@@ -66,23 +66,23 @@ func (l *loop) sweepChunk(ch *chunk, now uint32) (actions int) {
 // ping asks a silent peer for a sign of life. The stamp is then that of the
 // ping; any byte from the peer sets it anew.
 func (l *loop) ping(c *conn) {
-	if c.has(flagPaused | flagDeaf) { // the silence is ours
+	if c.has(flagOurs) {
 		c.touch(l.now())
 		return
 	}
+	l.stats.pings.Add(1)
 	c.setPhase(phasePinged)
 	c.touch(l.now())
 	if c.word.lock(c.word.gen()) {
 		c.writeMessage(ws.OpPing, nil)
 		c.word.unlock()
 	}
-	l.stats.pings.Add(1)
 }
 
 // pongMissing ends a connection whose peer is gone. It still gets a Close
 // frame, in case that only its answers are lost.
 func (l *loop) pongMissing(c *conn) {
-	if c.has(flagPaused | flagDeaf) {
+	if c.has(flagOurs) {
 		c.touch(l.now())
 		return
 	}

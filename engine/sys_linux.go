@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// pollHup is poll's name for a FIN from the peer.
+const pollHup = unix.POLLRDHUP
+
 // The calls below are made raw, without telling the scheduler: the descriptors
 // never block, and the notice costs a fifth of a small write. Whoever makes
 // many in a row has to yield now and then.

@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// pollHup is as near as poll comes to a FIN from the peer.
+const pollHup = unix.POLLHUP
+
 func errnoOf(err error) syscall.Errno {
 	if err == nil {
 		return 0

@@ -64,6 +64,22 @@ func TestLockWord(t *testing.T) {
 	}
 }
 
+// The generation may wrap: handles that old are not kept.
+func TestLockWordWraps(t *testing.T) {
+	var w lockWord
+	w.v.Store(uint64(1<<32-1)*wordGen | wordClosed)
+	last := w.issue()
+	if last != 1<<32-1 || !w.lock(last) {
+		t.Fatalf("generation %d", last)
+	}
+	w.closeLocked()
+	w.unlock()
+	w.retire()
+	if next := w.issue(); next != 0 || !w.lock(next) {
+		t.Errorf("generation %d after the last one cannot be locked: %x", next, w.v.Load())
+	}
+}
+
 func TestOutbox(t *testing.T) {
 	f := func(n int) []byte { return frame.Encode(ws.OpBinary, make([]byte, n)) }
 	o := outboxes.Get().(*outbox)
@@ -158,6 +174,40 @@ func TestPool(t *testing.T) {
 	p.Submit(func() { t.Error("ran after Close") })
 }
 
+// While something always waits, the queue takes no more room than that.
+func TestPoolQueue(t *testing.T) {
+	p, err := NewPool(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 20000
+	ran, done := 0, make(chan struct{}) // ran: the one goroutine
+	var again func()
+	again = func() {
+		switch ran++; {
+		case ran < n:
+			p.Submit(again)
+		case ran == n:
+			close(done)
+		}
+	}
+	hold := make(chan struct{})
+	p.Submit(func() { <-hold })
+	for range 3 {
+		p.Submit(again)
+	}
+	close(hold)
+	<-done
+	p.mu.Lock()
+	if c := cap(p.waiting); c > 100 {
+		t.Errorf("room for %d, while 3 wait at most", c)
+	}
+	p.mu.Unlock()
+	if err := p.Close(patience); err != nil {
+		t.Error(err)
+	}
+}
+
 // A function that panics does not take its goroutine's place away.
 func TestPoolPanic(t *testing.T) {
 	p, err := NewPool(1)
@@ -201,6 +251,23 @@ func TestSlab(t *testing.T) {
 	}
 	if len(s.chunks) != 4 {
 		t.Errorf("%d chunks", len(s.chunks))
+	}
+}
+
+// Parser state that was given back is no longer the connection's to clear.
+func TestDropInbound(t *testing.T) {
+	in := new(inbound)
+	in.parser.Max = 1000
+	in.parser.Next([]byte(masked(false, ws.OpText, "the begin")))
+	l := &loop{scratch: new(inbound)}
+	l.dropIn(new(conn), in)
+	if in.parser.Idle() {
+		t.Error("what is another's was cleared")
+	}
+	l.scratch = in
+	l.dropIn(new(conn), in)
+	if !in.parser.Idle() {
+		t.Error("the loop's own was not cleared")
 	}
 }
 

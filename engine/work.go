@@ -97,10 +97,14 @@ func (c *conn) addWork(ev event) (start func()) {
 // Go runs f on the pool of goroutines that may block, and makes the events of
 // this connection that come later wait for it, so that order holds: what a
 // Handler called inline does with work that takes long. It may be called from
-// the Handler, during an event of this connection. f is not run if the Close
-// event has been handled before its turn comes.
+// the Handler, during an event of this connection; after its Close event f is
+// not run.
 func (h Conn) Go(f func()) {
 	if h.c == nil || !h.c.word.lockAlways(h.gen) {
+		return
+	}
+	if h.c.has(flagClosed) && !h.c.has(flagBusy) {
+		h.c.word.unlock()
 		return
 	}
 	start := h.c.addWork(event{kind: eventCall, call: f})
@@ -131,9 +135,7 @@ func (w *work) drain() {
 		case eventClose:
 			w.conn.word.lockAlways(w.gen)
 			w.conn.clear(flagEvent)
-			w.end()
 			h.c.word.unlock()
-			return
 		}
 	}
 	e.workers.Submit(w.run)
@@ -157,14 +159,13 @@ func (w *work) next() (event, bool) {
 	}
 	w.bytes -= len(ev.data)
 	if c.has(flagPauseWork) && w.bytes < pauseBytes/2 && len(w.queue)-w.head < pauseEvents/2 {
-		c.allowReadsLocked(flagPauseWork)
+		c.allowReads(flagPauseWork)
 	}
 	return ev, true
 }
 
 // end ends the busy time of the connection, whose slot may have waited for it.
-// The caller holds its lock. What is still queued, behind the Close event, is
-// dropped.
+// The caller holds its lock.
 func (w *work) end() {
 	c := w.conn
 	c.work = nil

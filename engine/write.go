@@ -33,12 +33,13 @@ func (c *conn) write(b []byte, shared bool) Outcome {
 	if c.out != nil {
 		return c.enqueue(b, 0, shared)
 	}
-	return c.writeNow(b, shared)
+	return c.writeNow(b, 0, shared)
 }
 
-// writeNow writes b to the socket and queues the rest. The caller holds the
-// lock, and nothing is queued.
-func (c *conn) writeNow(b []byte, shared bool) Outcome {
+// writeNow writes b to the socket and queues the rest. The first head bytes are
+// no frame but the answer to the handshake. The caller holds the lock, and
+// nothing is queued.
+func (c *conn) writeNow(b []byte, head int, shared bool) Outcome {
 	n, errno := sysWrite(c.op.FD, b)
 	if errno != 0 && errno != syscall.EAGAIN {
 		c.broke(errno)
@@ -50,6 +51,9 @@ func (c *conn) writeNow(b []byte, shared bool) Outcome {
 	if n == len(b) {
 		return Written
 	}
+	if n >= head { // an outbox must begin at a frame, or it could not be cut
+		b, n = b[head:], n-head
+	}
 	return c.enqueue(b, n, shared)
 }
 
@@ -59,7 +63,7 @@ func (c *conn) enqueue(b []byte, sent int, shared bool) Outcome {
 	l := c.loop()
 	if c.out == nil {
 		c.out = outboxes.Get().(*outbox)
-	} else if c.out.bytes > 0 && c.out.bytes+len(b) > l.engine.cfg.QueueBytes {
+	} else if c.out.bytes > 0 && c.out.cost()+len(b) > l.engine.cfg.QueueBytes {
 		l.stats.queued.Add(-int64(c.out.cut()))
 		c.sealWith(Reason{StatusTryLater, "the queue is full: messages come faster than this client reads", ByOverflow})
 		return Overflowed
@@ -70,6 +74,9 @@ func (c *conn) enqueue(b []byte, sent int, shared bool) Outcome {
 	c.out.push(b)
 	c.out.sent(sent)
 	l.stats.queued.Add(int64(len(b) - sent))
+	if c.out.cost() >= l.engine.pauseOut() && !c.has(flagPauseOut) {
+		c.stopReads(flagPauseOut)
+	}
 	c.arm()
 	return Queued
 }
@@ -92,42 +99,54 @@ func (c *conn) onWrite(netpoll.Poll) error {
 	if !c.phase().reading() || !c.word.lock(c.word.gen()) {
 		return nil
 	}
-	c.drain()
+	some := c.drain()
 	fin := c.out == nil && c.has(flagFin)
 	c.word.unlock()
+	if some && c.has(flagPauseOut) { // it takes what it gets: a sign of life while it is not read
+		c.touch(c.loop().now())
+		if c.phase() == phasePinged {
+			c.setPhase(phaseOpen)
+		}
+	}
 	if fin {
 		c.loop().sendFin(c)
 	}
 	return nil
 }
 
-// drain sends what waits, as far as the socket takes it. The caller holds the
-// lock.
-func (c *conn) drain() {
+// drain sends what waits, as far as the socket takes it, and reports whether it
+// took some. The caller holds the lock.
+func (c *conn) drain() (some bool) {
 	l := c.loop()
 	for c.out != nil && c.out.bytes > 0 {
 		n, errno := sysWritev(c.op.FD, c.out.q[c.out.head:], c.out.off)
 		if n > 0 {
+			some = true
 			c.out.sent(n)
 			l.stats.bytesOut.Add(uint64(n))
 			l.stats.queued.Add(-int64(n))
 		}
 		if errno == syscall.EAGAIN {
-			return
+			if c.out.cost() < l.engine.pauseOut()/2 {
+				c.allowReads(flagPauseOut)
+			}
+			return some
 		}
 		if errno != 0 {
 			c.broke(errno)
-			return
+			return some
 		}
 	}
 	if c.out != nil {
 		c.out.free()
 		c.out = nil
 	}
+	c.allowReads(flagPauseOut)
 	if c.has(flagArmed) {
 		c.clear(flagArmed)
 		l.poll.Control(&c.op, netpoll.PollRW2R)
 	}
+	return some
 }
 
 // sealWith queues a Close frame behind what waits and lets nothing follow; the
@@ -188,7 +207,7 @@ func (l *loop) corkOn(c *conn) bool {
 // corkOff writes what has gathered, and sends FIN if that was the last.
 func (l *loop) corkOff(c *conn) {
 	if !c.word.lock(c.word.gen()) {
-		l.cork = l.cork[:0] // released meanwhile
+		l.cork, l.reply = l.cork[:0], 0 // released meanwhile
 		return
 	}
 	c.flushCork()
@@ -203,13 +222,13 @@ func (l *loop) corkOff(c *conn) {
 // flushCork writes what has gathered. The caller holds the lock.
 func (c *conn) flushCork() Outcome {
 	l := c.loop()
-	b := l.cork
+	b, head := l.cork, l.reply
 	if len(b) == 0 {
 		return Written
 	}
-	l.cork = l.cork[:0]
+	l.cork, l.reply = l.cork[:0], 0
 	if c.out != nil {
 		return c.enqueue(b, 0, false)
 	}
-	return c.writeNow(b, false)
+	return c.writeNow(b, head, false)
 }
