@@ -18,7 +18,8 @@ type Plan struct {
 	HandshakePairs int `json:"handshake_pairs"`
 	Handshakes     int `json:"handshakes"` // a round
 
-	EchoPairs       int `json:"echo_pairs"`
+	EchoStarts      int `json:"echo_starts"` // of both sides: a process may be lucky
+	EchoPairs       int `json:"echo_pairs"`  // for each start
 	EchoConnections int `json:"echo_connections"`
 	EchoMessages    int `json:"echo_messages"` // a round
 
@@ -32,7 +33,7 @@ func fullPlan() Plan {
 		Connections: 19_000, MemoryRuns: 3, Rest: 3 * time.Second, MessageSize: 128,
 		WarmUps: 2, DeliveryPairs: 20, BurstPairs: 10, Burst: 40,
 		HandshakePairs: 12, Handshakes: 10_000,
-		EchoPairs: 12, EchoConnections: 1_000, EchoMessages: 100_000,
+		EchoStarts: 3, EchoPairs: 11, EchoConnections: 1_000, EchoMessages: 100_000,
 		LocalRuns: 5, LocalMessages: 20_000,
 	}
 }
@@ -43,7 +44,7 @@ func quickPlan() Plan {
 		Connections: 300, MemoryRuns: 1, Rest: 100 * time.Millisecond, MessageSize: 128,
 		WarmUps: 1, DeliveryPairs: 2, BurstPairs: 1, Burst: 5,
 		HandshakePairs: 1, Handshakes: 300,
-		EchoPairs: 1, EchoConnections: 50, EchoMessages: 1_000,
+		EchoStarts: 1, EchoPairs: 1, EchoConnections: 50, EchoMessages: 1_000,
 		LocalRuns: 1, LocalMessages: 1_000,
 	}
 }

@@ -32,23 +32,36 @@ func (b *bench) measureHandshakes() error {
 
 // measureEcho: CPU of a message that comes and goes back.
 func (b *bench) measureEcho() error {
+	n := b.plan.EchoMessages
+	var pairs []report.Pair
+	for range b.plan.EchoStarts {
+		more, err := b.echoPairs(n)
+		if err != nil {
+			return err
+		}
+		pairs = append(pairs, more...)
+	}
+	pairs = b.keep("echo", pairs)
+	b.set(echoCPU, cpuSpread(pairs), "%s a message; %s/s", cpuEach(pairs, n), rates(pairs, n))
+	return nil
+}
+
+// echoPairs takes the pairs of one start of both sides.
+func (b *bench) echoPairs(n int) ([]report.Pair, error) {
 	s, err := b.startSides()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.dial(b.plan.EchoConnections, "/echo"); err != nil {
-		return err
+		return nil, err
 	}
-	n := b.plan.EchoMessages
 	pairs, err := s.compare(b.plan.WarmUps, b.plan.EchoPairs, work{
 		round: func(x *side, _ int) (time.Duration, error) { return x.crowd.Echo(n, b.plan.MessageSize) },
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	pairs = b.keep("echo", pairs)
-	b.set(echoCPU, cpuSpread(pairs), "%s a message; %s/s", cpuEach(pairs, n), rates(pairs, n))
-	return s.end()
+	return pairs, s.end()
 }
 
 // measureDeliveries: CPU, rate and allocations of a publication to all, and CPU
