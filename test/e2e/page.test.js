@@ -226,7 +226,7 @@ test("an anonymous app can be listened to and not published to", async (t) => {
   assert.deepEqual(await lines(page, 1), ["heard"]);
   await page.getByLabel("Channel").fill("private-a");
   await page.keyboard.press("Enter");
-  await page.getByText("Refused: private-a needs a token that names it in its channels").waitFor();
+  await page.getByText("Refused: a token must name this channel in its channels: private-a").waitFor();
 });
 
 // No width makes the page scroll sideways, whatever arrives.

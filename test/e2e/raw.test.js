@@ -93,7 +93,7 @@ test("a name that breaks the rules, or needs a token, is refused with 4403", asy
     ["", /empty/],
     ["a%20b", /character ' '/],
     ["a%2Fb", /character '\/'/],
-    ["private-a", /needs a token/],
+    ["private-a", /token must name this channel/],
     ["presence-a", /a user/],
   ]) {
     const c = await dial(t, `${server.ws}/raw/${name}`);
