@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"stentor/engine"
+	"stentor/test/kit"
 )
 
 // The conformance tests talk RFC 6455 to an engine over TCP, octet by octet.
@@ -95,7 +95,7 @@ func (s *confServer) start(t *testing.T, cfg engine.Config) {
 		}
 		return a
 	}
-	log := new(confLog)
+	log := new(kit.Buffer)
 	cfg.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	e, err := engine.New(cfg)
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *confServer) start(t *testing.T, cfg engine.Config) {
 func confEcho(c engine.Conn, m engine.Message) { c.Write(m.Op, m.Data) }
 
 // stop ends the server and checks what it leaves.
-func (s *confServer) stop(t *testing.T, log *confLog) {
+func (s *confServer) stop(t *testing.T, log *kit.Buffer) {
 	ctx, cancel := context.WithTimeout(context.Background(), confPatience)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
@@ -243,24 +243,6 @@ func (w confWatch) Close(c engine.Conn, reason engine.Reason) {
 			return ""
 		})
 	}
-}
-
-// confLog keeps what the engine logs. Nothing is expected.
-type confLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *confLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *confLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // confUntil waits for a condition that has no event to wait for.

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,42 +15,14 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"go.uber.org/goleak"
+
+	"stentor/test/kit"
 )
 
 // Generous: it only decides how long a failing test takes.
 const patience = 30 * time.Second
 
-func TestMain(m *testing.M) {
-	if r, w, err := os.Pipe(); err == nil { // the runtime's own poller opens two
-		r.Close()
-		w.Close()
-	}
-	ignore := goleak.IgnoreCurrent() // what importing ants starts
-	before := descriptors()
-	code := m.Run()
-	http.DefaultClient.CloseIdleConnections()
-	if code == 0 {
-		if err := goleak.Find(ignore); err != nil {
-			fmt.Fprintln(os.Stderr, "goroutines are left over:", err)
-			code = 1
-		}
-		if n := descriptors(); n > before {
-			fmt.Fprintf(os.Stderr, "%d descriptors are open after the tests, %d were before\n", n, before)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// descriptors counts this process's descriptors.
-func descriptors() int {
-	list, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0 // not Linux
-	}
-	return len(list)
-}
+func TestMain(m *testing.M) { os.Exit(kit.Main(m)) }
 
 // newTest starts an engine on a free port of the loopback interface. When the
 // test ends the engine is shut down, and its accounts must be settled.

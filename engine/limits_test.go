@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"stentor/test/kit"
 )
 
 // Above the limit a client is told to come back later, and it may when others
@@ -148,10 +150,10 @@ func TestDescriptorsRunOut(t *testing.T) {
 		}
 		return
 	}
-	var log syncBuffer
+	var log kit.Buffer
 	e, addr := newTest(t, Config{Inline: true, Handler: echoes, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	first := dial(t, addr, "/")
-	limit := syscall.Rlimit{Cur: uint64(descriptors() + 20), Max: uint64(descriptors() + 20)}
+	limit := syscall.Rlimit{Cur: uint64(kit.Descriptors() + 20), Max: uint64(kit.Descriptors() + 20)}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
@@ -195,23 +197,6 @@ func TestDescriptorsRunOut(t *testing.T) {
 		return string(buf[:n]) == "HTTP/1.1 101"
 	})
 	first.bye()
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // A message over the limit ends its connection with 1009, as soon as its header

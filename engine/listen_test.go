@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"stentor/test/kit"
 )
 
 // echoOnce checks that a listener leads to the engine.
@@ -92,7 +94,7 @@ func TestListenFailsWhole(t *testing.T) {
 	}
 	low := int(next.Fd())
 	next.Close()
-	before := descriptors()
+	before := kit.Descriptors()
 	for room := 1; ; room++ {
 		limit := old
 		limit.Cur = uint64(low + room)
@@ -112,7 +114,7 @@ func TestListenFailsWhole(t *testing.T) {
 		if !errors.Is(err, syscall.EMFILE) {
 			t.Fatal(err)
 		}
-		if n := descriptors(); n != before {
+		if n := kit.Descriptors(); n != before {
 			t.Errorf("room for %d: %d descriptors are left over", room, n-before)
 		}
 		if c, err := net.Dial("tcp", addr); err == nil {

@@ -1,5 +1,6 @@
-// Package test holds what concerns the whole module: who may import whom, and
-// in e2e the tests with clients that other people have written.
+// Package test holds what concerns the whole module: who may import whom, in kit
+// what tests share, and in e2e the tests with clients that other people have
+// written.
 package test
 
 import (
@@ -46,7 +47,7 @@ var arrows = []arrow{
 	{"loadtest", list("engine/poll"), list("github.com/gobwas/ws/...", "golang.org/x/sys/..."),
 		"it judges the server, so it shares none of the code that it judges"},
 	{"web", nil, nil, "files and nothing else"},
-	{"test", nil, nil, "it looks at the module from outside"},
+	{"test/...", nil, list("go.uber.org/goleak"), "it looks at the module from outside, and helps its tests"},
 }
 
 // ban says what must not be imported, not even by a test file.

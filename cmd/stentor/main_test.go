@@ -14,13 +14,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"stentor/test/kit"
 )
 
 // Generous: it only decides how long a failing test takes.
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(kit.Main(m))
 }
 
 // command prepares a run of the program, with nothing of ours in its
@@ -72,26 +73,9 @@ type instance struct {
 	cmd           *exec.Cmd
 	public, admin string
 	ready         string // the line
-	log           *buffer
+	log           *kit.Buffer
 	end           chan error
 	stopped       bool
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // start runs the server on free ports and waits for its ready line.
@@ -101,7 +85,7 @@ func start(t *testing.T, env []string, args ...string) *instance {
 		args = append(args, "--listen", "127.0.0.1:0")
 	}
 	args = append([]string{"serve", "--admin", "127.0.0.1:0", "--drain-window", "0s"}, args...)
-	i := &instance{t: t, cmd: command(t, env, args...), log: new(buffer), end: make(chan error, 1)}
+	i := &instance{t: t, cmd: command(t, env, args...), log: new(kit.Buffer), end: make(chan error, 1)}
 	i.cmd.Stderr = i.log
 	out, err := i.cmd.StdoutPipe()
 	if err != nil {
@@ -191,7 +175,7 @@ func TestServeSubscribePublish(t *testing.T) {
 	}
 	url := []string{"STENTOR_URL=http://" + s.public}
 	sub := command(t, url, "subscribe", "news", "other", "--count", "3", "--user", "ann")
-	var out, notes buffer
+	var out, notes kit.Buffer
 	sub.Stdout, sub.Stderr = &out, &notes
 	if err := sub.Start(); err != nil {
 		t.Fatal(err)
@@ -233,7 +217,7 @@ func TestServeSubscribePublish(t *testing.T) {
 func TestSubscribeComesBack(t *testing.T) {
 	s := start(t, nil)
 	sub := command(t, nil, "subscribe", "news", "--url", s.public+"/", "--json", "--user", "ann")
-	var out, notes buffer
+	var out, notes kit.Buffer
 	sub.Stdout, sub.Stderr = &out, &notes
 	if err := sub.Start(); err != nil {
 		t.Fatal(err)
@@ -492,7 +476,7 @@ func TestRunScript(t *testing.T) {
 			cmd := command(t, []string{"TMPDIR=" + temp, "STENTOR_CONFIG=" + config})
 			cmd.Path, cmd.Args = "/bin/bash", append([]string{"bash"}, args...)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			var out, log buffer
+			var out, log kit.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &log
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/cloudwego/netpoll"
 	"golang.org/x/sys/unix"
+
+	"stentor/test/kit"
 )
 
 // start opens a poll and runs it until the test ends.
@@ -289,25 +291,4 @@ func TestStampAgain(t *testing.T) {
 	}
 }
 
-func TestMain(m *testing.M) {
-	if r, w, err := os.Pipe(); err == nil { // the runtime's own poller opens two
-		r.Close()
-		w.Close()
-	}
-	before := open()
-	code := m.Run()
-	if n := open(); n > before && code == 0 {
-		fmt.Fprintf(os.Stderr, "%d descriptors are open after the tests, %d were before\n", n, before)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// open counts this process's descriptors.
-func open() int {
-	list, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0 // not Linux
-	}
-	return len(list)
-}
+func TestMain(m *testing.M) { os.Exit(kit.Main(m)) }
