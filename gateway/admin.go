@@ -49,6 +49,5 @@ func (g *Gateway) adminHandler() http.Handler {
 		debug.FreeOSMemory() // collects garbage first
 		fmt.Fprintln(w, "ok")
 	})
-	mux.Handle("/api/", g.apiHandler())
-	return mux
+	return apiFirst(g.apiHandler(), mux)
 }

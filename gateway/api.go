@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path"
 	"strings"
+	"time"
 
 	"stentor/hub"
 	"stentor/protocol"
@@ -28,8 +31,22 @@ func (g *Gateway) apiHandler() http.Handler {
 	} {
 		mux.Handle(pattern, g.authorised(f))
 	}
-	return jsonErrors(mux)
+	return g.timed(jsonErrors(mux))
 }
+
+// apiFirst takes the API's paths from a mux, which redirects those that are not
+// clean.
+func apiFirst(api, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.EscapedPath(); isAPI(p) || isAPI(path.Clean(p)) {
+			api.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+func isAPI(p string) bool { return p == "/api" || strings.HasPrefix(p, "/api/") }
 
 // apiFunc answers a request of an app's backend.
 type apiFunc func(a *app, r *http.Request) (any, error)
@@ -39,10 +56,15 @@ type apiFunc func(a *app, r *http.Request) (any, error)
 func (g *Gateway) authorised(f apiFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		a := g.apps.forSecret(strings.TrimSpace(secret))
+		secret = strings.TrimSpace(secret)
+		a := g.apps.forSecret(secret)
 		if !strings.EqualFold(scheme, "Bearer") || a == nil {
+			message := "send the app's secret: Authorization: Bearer SECRET"
+			if strings.EqualFold(scheme, "Bearer") && secret != "" {
+				message = "no app has this secret"
+			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="stentor"`)
-			writeError(w, &apiError{http.StatusUnauthorized, "unauthorized", "send the app's secret: Authorization: Bearer SECRET"})
+			refuse(w, r, &apiError{http.StatusUnauthorized, "unauthorized", message})
 			return
 		}
 		answer, err := f(a, r)
@@ -93,9 +115,24 @@ func writeError(w http.ResponseWriter, err error) {
 	writeJSON(w, e.status, map[string]any{"error": map[string]string{"code": e.code, "message": e.message}})
 }
 
-// jsonErrors gives the mux's own refusals, 404 and 405, the form of the API's.
+// refuse answers a request whose body has not been read: net/http would wait
+// for the body first if the connection was to stay.
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+	}
+	writeError(w, err)
+}
+
+// jsonErrors gives the mux's own refusals, 404 and 405, the form of the API's. A
+// path that the mux would clean is none of the API's.
 func jsonErrors(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		nothing := notFound("there is nothing at %s: see docs/http-api.md", r.URL.Path)
+		if p := r.URL.EscapedPath(); strings.TrimSuffix(p, "/") != path.Clean(p) {
+			refuse(w, r, nothing)
+			return
+		}
 		if _, pattern := mux.Handler(r); pattern != "" {
 			mux.ServeHTTP(w, r)
 			return
@@ -103,10 +140,10 @@ func jsonErrors(mux *http.ServeMux) http.Handler {
 		probe := statusProbe{header: w.Header()}
 		mux.ServeHTTP(&probe, r)
 		if probe.status == http.StatusMethodNotAllowed {
-			writeError(w, &apiError{probe.status, "method_not_allowed", "use " + probe.header.Get("Allow") + " here"})
+			refuse(w, r, &apiError{probe.status, "method_not_allowed", "use " + probe.header.Get("Allow") + " here"})
 			return
 		}
-		writeError(w, notFound("there is nothing at %s: see docs/http-api.md", r.URL.Path))
+		refuse(w, r, nothing)
 	})
 }
 
@@ -120,6 +157,30 @@ func (p *statusProbe) Header() http.Header         { return p.header }
 func (p *statusProbe) WriteHeader(status int)      { p.status = status }
 func (p *statusProbe) Write(b []byte) (int, error) { return len(b), nil }
 
+// timed bounds the time that bodies take to come.
+func (g *Gateway) timed(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.bodyTime))
+		own := *r // net/http looks at its own request's body
+		own.Body = timedBody{r.Body, g.bodyTime}
+		h.ServeHTTP(w, &own)
+	})
+}
+
+// timedBody puts the end of a body's time into words.
+type timedBody struct {
+	io.ReadCloser
+	limit time.Duration
+}
+
+func (b timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = &apiError{http.StatusRequestTimeout, "timeout", fmt.Sprintf("the body did not come within %g s", b.limit.Seconds())}
+	}
+	return n, err
+}
+
 // readBody reads a JSON body of at most limit bytes into v, all of it.
 func readBody(r *http.Request, limit int64, v any) error {
 	body, err := bodyOf(r, limit)
@@ -132,7 +193,10 @@ func readBody(r *http.Request, limit int64, v any) error {
 func bodyOf(r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	var tooMuch *http.MaxBytesError
+	var tooLate *apiError
 	switch {
+	case errors.As(err, &tooLate):
+		return nil, tooLate
 	case errors.As(err, &tooMuch):
 		return nil, tooLarge("the body is larger than %d bytes", limit)
 	case err != nil:
@@ -147,7 +211,10 @@ func decode(body []byte, v any) error {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
 		var typ *json.UnmarshalTypeError
+		var syntax *json.SyntaxError
 		switch {
+		case errors.As(err, &syntax):
+			return badRequest("the body is not JSON: %v", err)
 		case errors.As(err, &typ):
 			if typ.Field == "" {
 				return badRequest("the body must be a JSON object, not %s", article(typ.Value))

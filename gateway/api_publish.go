@@ -18,6 +18,7 @@ const (
 	maxBatch    = 1000             // publications of one request
 	waitLimit   = 10 * time.Second // for an answer, with "wait": true or under pressure
 	bodyBesides = 64 << 10         // room in a body for all but the data
+	bodyTime    = 30 * time.Second // for a body to come
 )
 
 // publishBody is a publication as JSON.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -107,11 +108,12 @@ func TestAPIErrors(t *testing.T) {
 		code, says                 string
 	}{
 		{"POST", "/api/publish", "", `{}`, 401, "unauthorized", "Bearer SECRET"},
-		{"POST", "/api/publish", "wrong", `{}`, 401, "unauthorized", "Bearer SECRET"},
-		{"POST", "/api/publish", "dev-key", `{}`, 401, "unauthorized", "Bearer SECRET"},
+		{"POST", "/api/publish", " ", `{}`, 401, "unauthorized", "Bearer SECRET"},
+		{"POST", "/api/publish", "wrong", `{}`, 401, "unauthorized", "no app has this secret"},
+		{"POST", "/api/publish", "dev-key", `{}`, 401, "unauthorized", "no app has this secret"},
 		{"POST", "/api/publish", "dev-secret", ``, 400, "bad_request", "empty"},
 		{"POST", "/api/publish", "dev-secret", `{`, 400, "bad_request", "ends in the middle"},
-		{"POST", "/api/publish", "dev-secret", `nonsense`, 400, "bad_request", "invalid character"},
+		{"POST", "/api/publish", "dev-secret", `to=demo`, 400, "bad_request", "the body is not JSON: invalid character 'o'"},
 		{"POST", "/api/publish", "dev-secret", `{} {}`, 400, "bad_request", "after the JSON object"},
 		{"POST", "/api/publish", "dev-secret", `{}`, 400, "bad_request", "names nobody"},
 		{"POST", "/api/publish", "dev-secret", `{"to":{"all":false}}`, 400, "bad_request", "names nobody"},
@@ -126,6 +128,14 @@ func TestAPIErrors(t *testing.T) {
 		{"POST", "/api/publish", "dev-secret", `{"to":{"users":[` + strings.Repeat(`"u",`, maxTargets) + `"u"]}}`, 413, "too_large", "10000"},
 		{"GET", "/api/publish", "dev-secret", ``, 405, "method_not_allowed", "POST"},
 		{"GET", "/api/nothing", "dev-secret", ``, 404, "not_found", "/api/nothing"},
+		{"GET", "/api", "dev-secret", ``, 404, "not_found", "nothing at /api:"},
+		{"GET", "/api/", "dev-secret", ``, 404, "not_found", "nothing at /api/:"},
+		{"POST", "//api/publish", "dev-secret", `{}`, 404, "not_found", "nothing at //api/publish:"},
+		{"POST", "/api//publish", "dev-secret", `{}`, 404, "not_found", "nothing at /api//publish:"},
+		{"POST", "/api/./publish", "dev-secret", `{}`, 404, "not_found", "nothing at /api/./publish:"},
+		{"POST", "/x/../api/publish", "dev-secret", `{}`, 404, "not_found", "nothing at /x/../api/publish:"},
+		{"POST", "/api/../api/publish", "dev-secret", `{}`, 404, "not_found", "nothing at /api/../api/publish:"},
+		{"GET", "/api/users/ann/", "dev-secret", ``, 404, "not_found", "nothing at /api/users/ann/:"},
 		{"GET", "/api/channels/news/presence", "dev-secret", ``, 400, "bad_request", "presence-"},
 		{"POST", "/api/clients/1.2/disconnect", "dev-secret", ``, 404, "not_found", `"1.2"`},
 		{"POST", "/api/clients/nonsense/subscribe", "dev-secret", `{"channel":"a"}`, 404, "not_found", "nonsense"},
@@ -290,6 +300,66 @@ func TestAPIBackpressure(t *testing.T) {
 	}()
 	for range n {
 		ann.want(`{"type":"message","channel":"busy","event":"message","data":"` + data + `"}`)
+	}
+}
+
+// The admin listener is as strict with paths as the public one.
+func TestAPIPathsOfAdmin(t *testing.T) {
+	s := newTest(t, nil)
+	for _, path := range []string{"/api", "//api/channels", "/api//channels"} {
+		if status, body := s.fetch(path); status != 404 || !strings.Contains(body, "nothing at "+path+":") {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
+
+// unfinished makes a request whose body does not come, and returns the answer.
+// header is further lines, each ended by CRLF.
+func (s *server) unfinished(address, request, header string) (status int, answer string) {
+	s.t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience / 2))
+	fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: x\r\n%sContent-Length: 100\r\n\r\n{", request, header)
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// What is refused whatever its body is refused before the body has come.
+func TestAPIRefusesBeforeTheBody(t *testing.T) {
+	s := newTest(t, nil)
+	for request, want := range map[string]int{"POST /api/publish": 401, "POST /api/nothing": 404, "POST /api//publish": 404, "POST /api/channels": 405} {
+		for _, address := range []string{s.addr, s.admin} {
+			if status, body := s.unfinished(address, request, ""); status != want || !strings.HasPrefix(body, `{"error":`) {
+				t.Errorf("%s: %d %s", request, status, body)
+			}
+		}
+	}
+}
+
+// A body has its time to come.
+func TestAPILateBody(t *testing.T) {
+	s := newTest(t, nil)
+	if s.bodyTime != 30*time.Second {
+		t.Errorf("%v for a body, docs/http-api.md says 30 s", s.bodyTime)
+	}
+	s.bodyTime = 50 * time.Millisecond
+	const want = `{"error":{"code":"timeout","message":"the body did not come within 0.05 s"}}` + "\n"
+	for _, address := range []string{s.addr, s.admin} {
+		status, body := s.unfinished(address, "POST /api/publish", "Authorization: Bearer dev-secret\r\n")
+		if status != 408 || body != want {
+			t.Errorf("%d %s", status, body)
+		}
 	}
 }
 

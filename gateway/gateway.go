@@ -36,6 +36,7 @@ type Gateway struct {
 	ready     atomic.Bool
 	stopping  atomic.Bool   // a drain has begun: nobody is let in any more
 	grace     time.Duration // for what is left at the end of a drain
+	bodyTime  time.Duration // for the body of a request of the API
 	ended     sync.Once
 }
 
@@ -46,7 +47,7 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	cfg = cfg.withDevelopment()
-	g := &Gateway{cfg: cfg, development: cfg.Apps[0].Development, log: log, broker: local{}, grace: drainGrace}
+	g := &Gateway{cfg: cfg, development: cfg.Apps[0].Development, log: log, broker: local{}, grace: drainGrace, bodyTime: bodyTime}
 	if err := g.start(); err != nil {
 		g.Close()
 		return nil, err

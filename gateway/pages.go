@@ -10,7 +10,6 @@ import (
 // publicHandler serves what comes to the public listeners and is no WebSocket.
 func (g *Gateway) publicHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/", g.apiHandler())
 	mux.Handle("GET /{$}", page("index.html"))
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", secured(http.FileServerFS(web.Assets))))
 	mux.Handle("GET /assets/here.json", secured(http.HandlerFunc(g.here)))
@@ -20,7 +19,7 @@ func (g *Gateway) publicHandler() http.Handler {
 	if g.echo() {
 		mux.HandleFunc("/echo", wantsWebSocket)
 	}
-	return mux
+	return apiFirst(g.apiHandler(), mux)
 }
 
 // page serves one of the embedded pages.
