@@ -25,7 +25,7 @@ func FuzzNames(f *testing.F) {
 		}{
 			"channel": {CheckChannel(s), plainChannel.MatchString(s) && s != "." && s != ".."},
 			"event":   {CheckEvent(s), text && len(s) <= 200},
-			"user":    {CheckUser(s), text && len(s) <= 128},
+			"user":    {CheckUser(s), text && len(s) <= 128 && s != "." && s != ".."},
 		} {
 			if (c.err == nil) != c.want {
 				t.Fatalf("%s %q: error %v, allowed by the pattern: %t", what, s, c.err, c.want)

@@ -92,11 +92,12 @@ func texts(what string, most int) []name {
 
 func TestEventNamesFollowTheRules(t *testing.T) {
 	checkNames(t, CheckEvent, texts("event name", 200))
-	checkNames(t, CheckEvent, []name{{DefaultEvent, ""}})
+	checkNames(t, CheckEvent, []name{{DefaultEvent, ""}, {".", ""}, {"..", ""}})
 }
 
 func TestUserIDsFollowTheRules(t *testing.T) {
 	checkNames(t, CheckUser, texts("user id", 128))
+	checkNames(t, CheckUser, []name{{".", "only dots"}, {"..", "only dots"}, {"...", ""}, {".a", ""}})
 }
 
 // A prefix counts at the start of a name only, and as it is written.

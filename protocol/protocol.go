@@ -57,11 +57,14 @@ func CheckChannel(name string) error {
 			return fmt.Errorf("the channel name has the character %q; allowed are letters, digits and _ - = @ , . ;", r)
 		}
 	}
-	if name == "." || name == ".." {
+	if onlyDots(name) {
 		return errors.New("the channel name is only dots: a URL could not name it")
 	}
 	return nil
 }
+
+// onlyDots reports whether a URL that has the name in its path means another.
+func onlyDots(name string) bool { return name == "." || name == ".." }
 
 func channelByte(b byte) bool {
 	switch {
@@ -83,6 +86,9 @@ func CheckEvent(name string) error {
 func CheckUser(id string) error {
 	if len(id) > MaxUserID {
 		return fmt.Errorf("the user id has %d bytes, at most %d are allowed", len(id), MaxUserID)
+	}
+	if onlyDots(id) {
+		return errors.New("the user id is only dots: a URL could not name it")
 	}
 	return checkText("user id", id)
 }

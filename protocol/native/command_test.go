@@ -141,6 +141,7 @@ var badCommands = []struct{ text, code, says, id string }{
 	{`{"id":7,"type":"publish","channel":"a","user":"ann"}`, BadMessage, "exactly one of", "7"},
 	{`{"id":7,"type":"publish","user":"ann","all":true}`, BadMessage, "exactly one of", "7"},
 	{`{"id":7,"type":"publish","user":""}`, BadMessage, `"user": the user id is empty`, "7"},
+	{`{"id":7,"type":"publish","user":".."}`, BadMessage, `"user": the user id is only dots`, "7"},
 	{`{"id":7,"type":"publish","user":"a\u0000"}`, BadMessage, `"user": the user id has the control character`, "7"},
 	{`{"id":7,"type":"publish","user":"u` + longUser + `"}`, BadMessage, `"user": the user id has 129 bytes, at most 128`, "7"},
 	{`{"id":7,"type":"publish","all":true,"event":""}`, BadMessage, `"event": the event name is empty`, "7"},

@@ -24,6 +24,8 @@ var (
 
 func goodChannel(s string) bool { return plainChannel.MatchString(s) && s != "." && s != ".." }
 
+func goodUser(s string) bool { return goodText(s, 128) && s != "." && s != ".." }
+
 func goodText(s string, most int) bool {
 	return len(s) <= most && utf8.ValidString(s) && noControl.MatchString(s)
 }
@@ -140,7 +142,7 @@ func checkCommand(t *testing.T, b []byte, c Command) {
 	if f.Channel != nil && c.Channel != *f.Channel || f.User != nil && c.User != *f.User {
 		t.Fatalf("read as %+v", c)
 	}
-	if c.Channel != "" && !goodChannel(c.Channel) || c.User != "" && !goodText(c.User, 128) {
+	if c.Channel != "" && !goodChannel(c.Channel) || c.User != "" && !goodUser(c.User) {
 		t.Fatalf("a name breaks the rules: %+v", c)
 	}
 	switch c.Type {
@@ -232,7 +234,7 @@ func FuzzPublish(f *testing.F) {
 		case 0:
 			m["channel"], good = name, good && goodChannel(name)
 		case 1:
-			m["user"], good = name, good && goodText(name, 128)
+			m["user"], good = name, good && goodUser(name)
 		case 2:
 			m["all"] = true
 		}
