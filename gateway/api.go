@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -246,8 +248,12 @@ func apiChannels(a *app, r *http.Request) (any, error) {
 		Subscriptions int  `json:"subscriptions"`
 		Users         *int `json:"users,omitempty"`
 	}
+	q, err := query(r, "prefix")
+	if err != nil {
+		return nil, err
+	}
 	list := map[string]info{}
-	a.hub.Channels(r.URL.Query().Get("prefix"), func(c hub.ChannelInfo) bool {
+	a.hub.Channels(q.Get("prefix"), func(c hub.ChannelInfo) bool {
 		i := info{Subscriptions: c.Subscriptions}
 		if c.Presence {
 			i.Users = &c.Members
@@ -260,6 +266,12 @@ func apiChannels(a *app, r *http.Request) (any, error) {
 
 func apiPresence(a *app, r *http.Request) (any, error) {
 	channel := r.PathValue("channel")
+	if _, err := query(r); err != nil {
+		return nil, err
+	}
+	if err := protocol.CheckChannel(channel); err != nil {
+		return nil, badRequest("%v", err)
+	}
 	if !protocol.IsPresence(channel) {
 		return nil, badRequest("only channels that begin with presence- have members")
 	}
@@ -275,12 +287,41 @@ func apiPresence(a *app, r *http.Request) (any, error) {
 	return map[string]any{"members": list}, nil
 }
 
+// query returns the parameters of a request, which may have these only.
+func query(r *http.Request, known ...string) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badRequest("the query is malformed: %v", err)
+	}
+	for _, name := range sorted(q) {
+		if !slices.Contains(known, name) {
+			return nil, badRequest("there is no parameter %q here", name)
+		}
+	}
+	return q, nil
+}
+
+// userOf returns the user that the path names.
+func userOf(r *http.Request) (string, error) {
+	user := r.PathValue("user")
+	if err := protocol.CheckUser(user); err != nil {
+		return "", badRequest("%v", err)
+	}
+	return user, nil
+}
+
 func apiUser(a *app, r *http.Request) (any, error) {
 	type one struct {
 		ID       string   `json:"id"`
 		Channels []string `json:"channels"`
 	}
-	user := r.PathValue("user")
+	if _, err := query(r); err != nil {
+		return nil, err
+	}
+	user, err := userOf(r)
+	if err != nil {
+		return nil, err
+	}
 	list := []one{}
 	for _, c := range a.hub.UserClients(user) {
 		list = append(list, one{c.ID(), c.Subscriptions()})
@@ -327,7 +368,11 @@ func optionalBody(r *http.Request, v any) error {
 }
 
 func apiUserDisconnect(a *app, r *http.Request) (any, error) {
-	return disconnect(a.hub.UserClients(r.PathValue("user")), r)
+	user, err := userOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return disconnect(a.hub.UserClients(user), r)
 }
 
 func apiClientDisconnect(a *app, r *http.Request) (any, error) {

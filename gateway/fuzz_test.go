@@ -46,7 +46,7 @@ func (p *toPublish) good(most int) bool {
 		}
 	}
 	for _, id := range p.To.Users {
-		if !goodText(id, 128) {
+		if !goodText(id, 128) || id == "." || id == ".." {
 			return false
 		}
 	}
@@ -99,6 +99,7 @@ func FuzzPublishBody(f *testing.F) {
 		`{"to":{"channels":["a","b c"]}}`,
 		`{"to":{"users":[""]}}`,
 		`{"to":{"users":["\u0000"]}}`,
+		`{"to":{"users":["."]}}`,
 		`{"to":{"clients":["nonsense"]}}`,
 		`{"to":{"all":false}}`,
 		`{"to":{"all":"yes"}}`,
