@@ -28,7 +28,9 @@ type identity struct {
 // claims is what a token says: a JWT (RFC 7519) that the app's backend has
 // signed with the app's secret, by HS256.
 type claims struct {
-	jwt.RegisteredClaims                 // sub is the user, exp the end
+	jwt.RegisteredClaims                 // sub is the user
+	Expires              json.Number     `json:"exp"` // these two in place of jwt's, where
+	Begins               json.Number     `json:"nbf"` // great numbers overflow
 	Info                 json.RawMessage `json:"info,omitempty"`
 	Channels             patterns        `json:"channels,omitempty"`
 	Publish              patterns        `json:"publish,omitempty"`
@@ -41,16 +43,18 @@ const tokenLeeway = 10 * time.Second
 func (a *app) verify(token string) (*identity, string, error) {
 	var c claims
 	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return []byte(a.cfg.Secret), nil },
-		jwt.WithValidMethods([]string{"HS256"}), jwt.WithLeeway(tokenLeeway))
+		jwt.WithValidMethods([]string{"HS256"}))
 	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return nil, "", errors.New("the token has expired: get a new one")
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
 		return nil, "", errors.New("the token's signature does not match the app's secret (HS256)")
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return nil, "", malformed(token)
 	case err != nil:
 		return nil, "", fmt.Errorf("the token is not valid: %w", err)
+	}
+	expires, err := c.inTime(time.Now())
+	if err != nil {
+		return nil, "", err
 	}
 	if c.Subject != "" {
 		if err := protocol.CheckUser(c.Subject); err != nil {
@@ -60,11 +64,46 @@ func (a *app) verify(token string) (*identity, string, error) {
 	if !utf8.Valid(c.Info) { // it goes to others as it is
 		return nil, "", errors.New("the token's info is not valid UTF-8")
 	}
-	id := &identity{app: a, token: true, info: c.Info, channel: c.Channels, publish: c.Publish}
-	if c.ExpiresAt != nil {
-		id.expires = c.ExpiresAt.Time.Add(tokenLeeway)
+	return &identity{app: a, token: true, info: c.Info, channel: c.Channels, publish: c.Publish, expires: expires}, c.Subject, nil
+}
+
+// inTime checks that a token is valid now, and returns when it ends for good;
+// zero is never.
+func (c *claims) inTime(now time.Time) (end time.Time, err error) {
+	if c.Expires != "" {
+		exp, err := moment("exp", c.Expires)
+		if err != nil {
+			return end, err
+		}
+		if end = exp.Add(tokenLeeway); !now.Before(end) {
+			return end, errors.New("the token has expired: get a new one")
+		}
 	}
-	return id, c.Subject, nil
+	if c.Begins != "" {
+		nbf, err := moment("nbf", c.Begins)
+		if err != nil {
+			return end, err
+		}
+		if now.Add(tokenLeeway).Before(nbf) {
+			return end, errors.New("the token is not valid yet: its nbf is in the future")
+		}
+	}
+	return end, nil
+}
+
+// lastSecond is the end of the year 9999.
+const lastSecond = 253402300799
+
+// moment reads the time of a claim, seconds since 1970.
+func moment(claim string, n json.Number) (time.Time, error) {
+	s, err := n.Float64()
+	switch {
+	case err != nil || s < -lastSecond || s > 1000*lastSecond:
+		return time.Time{}, fmt.Errorf("the token's %s is out of range", claim)
+	case s > lastSecond:
+		return time.Time{}, fmt.Errorf("the token's %s is too late: %s is in seconds, not milliseconds", claim, claim)
+	}
+	return time.Unix(int64(s), 0), nil
 }
 
 // malformed tells why a token cannot be read: it is no JWT at all, or a claim is
@@ -117,7 +156,11 @@ func (p patterns) match(name string) bool {
 // maySubscribe tells why the client may not subscribe to a channel, or nil.
 func (id *identity) maySubscribe(channel, user string) error {
 	if protocol.IsPresence(channel) && user == "" {
-		return errors.New("a presence channel is for clients with a user: connect with a token that has a sub")
+		way := "connect with a token that has a sub"
+		if id.app.cfg.Development {
+			way += ", or ?user=ID"
+		}
+		return errors.New("a presence channel is for clients with a user: " + way)
 	}
 	switch {
 	case id.app.cfg.Development:

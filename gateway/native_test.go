@@ -76,7 +76,7 @@ func TestNativePresence(t *testing.T) {
 	b2.ask(`{"type":"unsubscribe",`+room+`}`, `{"type":"unsubscribed",`+room+`}`)
 	a.want(`{"type":"leave",` + room + `,"user":"bob"}`)
 	nobody, _ := s.native("")
-	nobody.ask(`{"type":"subscribe",`+room+`}`, `{"type":"error","code":"forbidden","message":"a presence channel is for clients with a user: connect with a token that has a sub"}`)
+	nobody.ask(`{"type":"subscribe",`+room+`}`, `{"type":"error","code":"forbidden","message":"a presence channel is for clients with a user: connect with a token that has a sub, or ?user=ID"}`)
 	a.ask(`{"type":"presence","channel":"news"}`, `{"type":"error","code":"bad_channel","message":"only channels that begin with presence- have members"}`)
 }
 

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -93,7 +94,17 @@ func TestBadTokens(t *testing.T) {
 		"alg none":        {none, ""},
 		"alg HS512":       {hs512, "signature"},
 		"expired":         {sign(t, tokenSecret, jwt.MapClaims{"sub": "ann", "exp": time.Now().Add(-time.Minute).Unix()}), "expired"},
-		"not yet valid":   {sign(t, tokenSecret, jwt.MapClaims{"sub": "ann", "nbf": time.Now().Add(time.Hour).Unix()}), "not valid"},
+		"not yet valid":   {sign(t, tokenSecret, jwt.MapClaims{"sub": "ann", "nbf": time.Now().Add(time.Hour).Unix()}), "not valid yet: its nbf"},
+		"expired in 1970": {sign(t, tokenSecret, jwt.MapClaims{"exp": 0}), "expired"},
+		"far beyond":      {sign(t, tokenSecret, jwt.MapClaims{"exp": int64(math.MaxInt64)}), "the token's exp is out of range"},
+		"far before":      {sign(t, tokenSecret, jwt.MapClaims{"exp": -1e300}), "the token's exp is out of range"},
+		"no float":        {sign(t, tokenSecret, jwt.MapClaims{"exp": json.Number("1e999")}), "the token's exp is out of range"},
+		"milliseconds":    {sign(t, tokenSecret, jwt.MapClaims{"exp": time.Now().Add(time.Hour).UnixMilli()}), "exp is in seconds"},
+		"late by one":     {sign(t, tokenSecret, jwt.MapClaims{"exp": 253402300800}), "exp is in seconds"},
+		"nbf far beyond":  {sign(t, tokenSecret, jwt.MapClaims{"nbf": int64(math.MaxInt64)}), "the token's nbf is out of range"},
+		"nbf in ms":       {sign(t, tokenSecret, jwt.MapClaims{"nbf": time.Now().UnixMilli()}), "nbf is in seconds"},
+		"a text as nbf":   {sign(t, tokenSecret, jwt.MapClaims{"nbf": "soon"}), "the token's nbf must be a number"},
+		"forged and over": {sign(t, "another-secret", jwt.MapClaims{"exp": int64(math.MaxInt64)}), "signature"},
 		"a bad user":      {sign(t, tokenSecret, jwt.MapClaims{"sub": "a\nb"}), "control character"},
 		"a number as sub": {sign(t, tokenSecret, jwt.MapClaims{"sub": 7}), "the token's sub must be a string"},
 		"a text as exp":   {sign(t, tokenSecret, jwt.MapClaims{"sub": "ann", "exp": "soon"}), "the token's exp must be a number"},
@@ -112,6 +123,27 @@ func TestBadTokens(t *testing.T) {
 	}
 	if n := s.apps.list[0].hub.Stats().Clients; n != 0 {
 		t.Errorf("%d clients are in", n)
+	}
+}
+
+// Times are in seconds, with or without a fraction, and clocks may differ by ten.
+func TestTokenTimes(t *testing.T) {
+	s := newTest(t, oneApp(nil))
+	now := time.Now()
+	for name, c := range map[string]jwt.MapClaims{
+		"none":             {},
+		"nothing":          {"exp": nil, "nbf": nil},
+		"a fraction":       {"exp": float64(now.Unix()) + 600.5, "nbf": float64(now.Unix()) - 0.5},
+		"the last second":  {"exp": 253402300799},
+		"before 1970":      {"nbf": -1},
+		"just over":        {"exp": now.Add(-tokenLeeway / 2).Unix()},
+		"about to begin":   {"nbf": now.Add(tokenLeeway / 2).Unix()},
+		"issued in future": {"iat": now.Add(time.Hour).Unix()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _ := s.native("?token=" + sign(t, tokenSecret, c))
+			p.quiet()
+		})
 	}
 }
 
