@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -47,7 +48,7 @@ const (
 	BadJSON     = "bad_json"     // not one JSON object
 	BadMessage  = "bad_message"  // a field is missing, unknown or of the wrong type
 	UnknownType = "unknown_type" // type is none of the commands
-	BadChannel  = "bad_channel"  // the channel's name breaks the rules
+	BadChannel  = "bad_channel"  // the channel's name breaks the rules, or such channels have no members
 	Forbidden   = "forbidden"    // the client may not do that
 	TooMany     = "too_many"     // subscriptions, or members of a presence channel
 	NotMember   = "not_member"   // presence of a channel that the client is not subscribed to
@@ -86,7 +87,7 @@ func Parse(b []byte) (Command, error) {
 	}
 	id := goodID(f.ID)
 	if f.ID != nil && id == nil {
-		return Command{}, &Error{nil, BadMessage, fmt.Sprintf(`"id" must be a number or a string of at most %d bytes`, MaxID)}
+		return Command{}, &Error{nil, BadMessage, fmt.Sprintf(`"id" must be a number or a string, of at most %d bytes with its quotes`, MaxID)}
 	}
 	c := Command{ID: id}
 	if f.Type == nil {
@@ -187,7 +188,7 @@ func Event(name string, data json.RawMessage, encoding string) (protocol.Event, 
 		}
 		raw, err := base64.StdEncoding.DecodeString(s)
 		if err != nil {
-			return protocol.Event{}, fmt.Errorf(`"data" is not base64: %v`, err)
+			return protocol.Event{}, errors.New(`"data" is not base64: use A-Z a-z 0-9 + / and fill up with = to a multiple of four characters`)
 		}
 		return protocol.Event{Name: name, Kind: protocol.Binary, Data: raw}, nil
 	}

@@ -104,8 +104,8 @@ var badCommands = []struct{ text, code, says, id string }{
 	{`{"type":"ping","id":true}`, BadMessage, `"id" must be`, ""},
 	{`{"type":"ping","id":{"a":1}}`, BadMessage, `"id" must be`, ""},
 	{`{"type":"ping","id":[1]}`, BadMessage, `"id" must be`, ""},
-	{`{"type":"ping","id":"x` + longID[1:] + `}`, BadMessage, `at most 64 bytes`, ""},
-	{`{"type":"ping","id":` + strings.Repeat("1", MaxID+1) + `}`, BadMessage, `at most 64 bytes`, ""},
+	{`{"type":"ping","id":"x` + longID[1:] + `}`, BadMessage, `at most 64 bytes with its quotes`, ""},
+	{`{"type":"ping","id":` + strings.Repeat("1", MaxID+1) + `}`, BadMessage, `at most 64 bytes with its quotes`, ""},
 	{`{"type":"ping","id":"` + "\xff" + `"}`, BadMessage, `"id" must be`, ""},
 
 	{`{"id":"a","type":"fly"}`, UnknownType, `"fly"`, `"a"`},
@@ -151,9 +151,9 @@ var badCommands = []struct{ text, code, says, id string }{
 	{`{"id":7,"type":"publish","all":true,"encoding":"hex","data":""}`, BadMessage, `"encoding" "hex" is unknown`, "7"},
 	{`{"id":7,"type":"publish","all":true,"encoding":"BASE64","data":""}`, BadMessage, `"encoding" "BASE64" is unknown`, "7"},
 	{`{"id":7,"type":"publish","all":true,"encoding":"base64","data":1}`, BadMessage, `"data" must be a string`, "7"},
-	{`{"id":7,"type":"publish","all":true,"encoding":"base64","data":"!"}`, BadMessage, `"data" is not base64`, "7"},
-	{`{"id":7,"type":"publish","all":true,"encoding":"base64","data":"AP8"}`, BadMessage, `"data" is not base64`, "7"}, // no padding
-	{`{"id":7,"type":"publish","all":true,"encoding":"base64","data":"_-8="}`, BadMessage, `"data" is not base64`, "7"},
+	{`{"id":7,"type":"publish","all":true,"encoding":"base64","data":"!"}`, BadMessage, `"data" is not base64: use A-Z`, "7"},
+	{`{"id":7,"type":"publish","all":true,"encoding":"base64","data":"AP8"}`, BadMessage, `"data" is not base64: use A-Z`, "7"}, // no padding
+	{`{"id":7,"type":"publish","all":true,"encoding":"base64","data":"_-8="}`, BadMessage, `"data" is not base64: use A-Z`, "7"},
 }
 
 func TestParseNamesTheFault(t *testing.T) {
