@@ -107,6 +107,22 @@ func TestRawRefused(t *testing.T) {
 	}
 }
 
+// A presence channel that is full may have room again.
+func TestRawPresenceFull(t *testing.T) {
+	s := newTest(t, func(c *Config) {
+		a := developmentApp()
+		a.PresenceMax = 1
+		c.Apps = []App{a}
+	})
+	ann := s.raw("presence-x", "?user=ann")
+	if reason := s.dial("/raw/presence-x?user=bob").wantClose(1013); !strings.Contains(reason, "has 1 members already") {
+		t.Errorf("reason %q", reason)
+	}
+	ann.Close()
+	soon(t, "ann is gone", func() bool { return s.subscriptions("presence-x") == 0 })
+	s.raw("presence-x", "?user=bob")
+}
+
 func TestEchoPath(t *testing.T) {
 	s := newTest(t, nil)
 	p := s.dial("/echo")
