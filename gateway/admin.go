@@ -40,14 +40,29 @@ func (g *Gateway) adminHandler() http.Handler {
 		fmt.Fprintln(w, "ok")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.newRegistry(), promhttp.HandlerOpts{}))
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("POST /debug/free", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/debug/pprof/", notForPages(pprof.Index))
+	mux.HandleFunc("/debug/pprof/cmdline", notForPages(pprof.Cmdline))
+	mux.HandleFunc("/debug/pprof/profile", notForPages(pprof.Profile))
+	mux.HandleFunc("/debug/pprof/symbol", notForPages(pprof.Symbol))
+	mux.HandleFunc("/debug/pprof/trace", notForPages(pprof.Trace))
+	mux.HandleFunc("POST /debug/free", notForPages(func(w http.ResponseWriter, _ *http.Request) {
 		debug.FreeOSMemory() // collects garbage first
 		fmt.Fprintln(w, "ok")
-	})
+	}))
 	return apiFirst(g.apiHandler(), mux)
+}
+
+// notForPages refuses what a page of elsewhere makes its reader's browser ask
+// for. Without our consent it may send a simple POST, which has an Origin, and
+// a GET, which has none: Sec-Fetch-Site tells of it, if the server is on the
+// browser's machine or speaks TLS.
+func notForPages(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		site := r.Header.Get("Sec-Fetch-Site")
+		if r.Header.Get("Origin") != "" || site == "cross-site" || site == "same-site" {
+			http.Error(w, "this is not for pages of elsewhere", http.StatusForbidden)
+			return
+		}
+		h(w, r)
+	}
 }

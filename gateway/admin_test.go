@@ -56,6 +56,42 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// A page that an operator's browser shows cannot make it ask for what is dear.
+func TestDebugIsNotForPages(t *testing.T) {
+	s := newTest(t, nil)
+	for _, c := range []struct {
+		method, path, header, value string
+		want                        int
+	}{
+		{"POST", "/debug/free", "", "", 200},
+		{"POST", "/debug/free", "Origin", "https://evil.example", 403},
+		{"POST", "/debug/free", "Origin", "null", 403},
+		{"POST", "/debug/pprof/profile?seconds=1", "Origin", "https://evil.example", 403},
+		{"GET", "/debug/pprof/profile?seconds=1", "Sec-Fetch-Site", "cross-site", 403},
+		{"GET", "/debug/pprof/trace?seconds=1", "Sec-Fetch-Site", "same-site", 403},
+		{"GET", "/debug/pprof/heap", "Sec-Fetch-Site", "cross-site", 403},
+		{"GET", "/debug/pprof/cmdline", "Sec-Fetch-Site", "same-origin", 200},
+		{"GET", "/debug/pprof/cmdline", "Sec-Fetch-Site", "none", 200},
+	} {
+		req, err := http.NewRequest(c.method, "http://"+s.admin+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.header != "" {
+			req.Header.Set(c.header, c.value)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != c.want {
+			t.Errorf("%s %s, %s %s: %s, want %d", c.method, c.path, c.header, c.value, resp.Status, c.want)
+		}
+	}
+}
+
 // metric reads one value of /metrics.
 func (s *server) metric(name string, labels ...string) float64 {
 	s.t.Helper()
