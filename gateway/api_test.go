@@ -361,11 +361,12 @@ func TestAPIRefusesBeforeTheBody(t *testing.T) {
 
 // A body has its time to come.
 func TestAPILateBody(t *testing.T) {
-	s := newTest(t, nil)
-	if s.bodyTime != 30*time.Second {
-		t.Errorf("%v for a body, docs/http-api.md says 30 s", s.bodyTime)
-	}
-	s.bodyTime = 50 * time.Millisecond
+	s := newTest(t, nil, func(g *Gateway) {
+		if g.bodyTime != 30*time.Second {
+			t.Errorf("%v for a body, docs/http-api.md says 30 s", g.bodyTime)
+		}
+		g.bodyTime = 50 * time.Millisecond
+	})
 	const want = `{"error":{"code":"timeout","message":"the body did not come within 0.05 s"}}` + "\n"
 	for _, address := range []string{s.addr, s.admin} {
 		status, body := s.unfinished(address, "POST /api/publish", "Authorization: Bearer dev-secret\r\n")

@@ -29,9 +29,10 @@ type server struct {
 	admin string
 }
 
-// newTest starts a gateway on free ports. change may alter the configuration.
-// When the test ends it must hold nothing any more.
-func newTest(t testing.TB, change func(*Config)) *server {
+// newTest starts a gateway on free ports. change may alter the configuration,
+// and before the gateway, which has not been started then. When the test ends
+// it must hold nothing any more.
+func newTest(t testing.TB, change func(*Config), before ...func(*Gateway)) *server {
 	t.Helper()
 	cfg := Default()
 	cfg.Listen, cfg.Admin = []string{"127.0.0.1:0"}, "127.0.0.1:0"
@@ -42,6 +43,9 @@ func newTest(t testing.TB, change func(*Config)) *server {
 	g, err := New(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range before {
+		f(g)
 	}
 	if err := g.Start(); err != nil {
 		g.Close()
