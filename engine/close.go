@@ -53,9 +53,9 @@ func (l *loop) closeBegun(c *conn, r Reason) {
 // broken is the loop's part of a write that failed.
 func (l *loop) broken(c *conn, r Reason) {
 	c.clearTask()
-	l.unbraked = true
+	l.last = true
 	l.handleHeld(c) // it was said before
-	l.unbraked = false
+	l.last = false
 	l.end(c, r)
 }
 

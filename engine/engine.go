@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,6 +21,8 @@ type Engine struct {
 	networks *networks
 	buffers  buffers
 
+	descriptors int // numbers from here on are not for connections
+
 	now      atomic.Uint32 // time in ticks, see sweep.go
 	lastTick atomic.Int64  // Unix time in nanoseconds of the last regular turn's start
 	open     atomic.Int64  // WebSocket connections
@@ -30,13 +31,12 @@ type Engine struct {
 
 	mu        sync.Mutex
 	listeners []*listener
-	unixPaths []string
+	down      bool // Shutdown has begun
 
 	stopTick chan struct{} // closed once, to end the ticker
 	tickOnce sync.Once
 	tickDone chan struct{} // closed when it has ended
 	closed   sync.Once
-	down     atomic.Bool    // Shutdown has begun
 	wg       sync.WaitGroup // loops
 }
 
@@ -62,6 +62,7 @@ func New(cfg Config) (*Engine, error) {
 		tickDone: make(chan struct{}),
 	}
 	e.web = newWeb(e)
+	e.descriptors = descriptorLimit(cfg.Loops)
 	for i := range cfg.Loops {
 		l, err := newLoop(e, i)
 		if err != nil {
@@ -127,6 +128,8 @@ func (e *Engine) nextLoop() *loop {
 // Loops returns the number of event loops.
 func (e *Engine) Loops() int { return len(e.loops) }
 
+const raiseLimit = "raise the limit of open files (ulimit -n, LimitNOFILE, fs.file-max)"
+
 // warnAccept logs that accepting failed, once a second at most.
 func (e *Engine) warnAccept(errno syscall.Errno) {
 	now := time.Now().UnixNano()
@@ -136,7 +139,7 @@ func (e *Engine) warnAccept(errno syscall.Errno) {
 	}
 	hint := ""
 	if errno == syscall.EMFILE || errno == syscall.ENFILE {
-		hint = "raise the limit of open files (ulimit -n, LimitNOFILE, fs.file-max) or lower limits.max_connections"
+		hint = raiseLimit + " or lower limits.max_connections"
 	}
 	e.cfg.Log.Error("cannot accept connections; waiting", "error", errno.Error(), "hint", hint)
 }
@@ -184,14 +187,12 @@ func (l *loop) each(f func(c Conn) bool) bool {
 // StopListening closes the listeners. Connections stay.
 func (e *Engine) StopListening() {
 	e.mu.Lock()
-	listeners, paths := e.listeners, e.unixPaths
-	e.listeners, e.unixPaths = nil, nil
+	listeners := e.listeners
+	e.listeners = nil
 	e.mu.Unlock()
 	for _, ln := range listeners {
 		ln.loop.post(task{kind: taskUnlisten, arg: ln})
-	}
-	for _, p := range paths {
-		os.Remove(p)
+		ln.removePath()
 	}
 }
 
@@ -202,8 +203,10 @@ func (e *Engine) StopListening() {
 // for itself. Handlers on the pool that do not return in five more seconds are
 // left behind, which is an error, too.
 func (e *Engine) Shutdown(ctx context.Context) error {
-	err := errors.New("engine: was shut down before")
-	e.down.Store(true)
+	err := errDown
+	e.mu.Lock()
+	e.down = true
+	e.mu.Unlock()
 	e.closed.Do(func() { err = e.shutdown(ctx) })
 	return err
 }

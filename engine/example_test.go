@@ -1,10 +1,12 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
@@ -72,6 +74,34 @@ func Example_broadcast() {
 
 	say(addr.String(), "to all of us")
 	// Output: to all of us
+}
+
+// Handlers on the event loops answer at once what takes no time, and send away
+// what does, with a copy of what it needs.
+func Example_inline() {
+	server, err := engine.New(engine.Config{
+		Inline: true,
+		Handler: engine.Handlers{
+			OnMessage: func(c engine.Conn, m engine.Message) {
+				data := bytes.Clone(m.Data)
+				c.Go(func() {
+					time.Sleep(time.Millisecond) // a database, for example
+					c.Write(m.Op, bytes.ToUpper(data))
+				})
+			},
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer server.Shutdown(context.Background())
+	addr, err := server.Listen("127.0.0.1:0", false)
+	if err != nil {
+		panic(err)
+	}
+
+	say(addr.String(), "looked up")
+	// Output: LOOKED UP
 }
 
 // Pages and an API can live on the same port: what is no WebSocket goes to

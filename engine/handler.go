@@ -21,7 +21,7 @@ type Handler interface {
 // Message is a whole text or binary message.
 type Message struct {
 	Op   OpCode // Text or Binary
-	Data []byte // payload; text is valid UTF-8
+	Data []byte // payload, valid until Handler.Message returns; text is valid UTF-8
 }
 
 // OpCode is the type of a message, as a frame carries it (RFC 6455, 5.2).

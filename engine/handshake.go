@@ -116,6 +116,11 @@ func (l *loop) handshake(c *conn, b []byte) {
 		c.in.head = append(c.in.head, b...)
 		b = c.in.head
 	}
+	if b[0] == tlsHandshake {
+		l.stats.handshake(handshakeMalformed)
+		l.refuse(c, http.StatusBadRequest, "this port does not speak TLS: use ws:// and http://, or put a proxy in front")
+		return
+	}
 	if !maybeGet(b) {
 		l.toHTTP(c, b)
 		return
@@ -138,6 +143,9 @@ func (l *loop) handshake(c *conn, b []byte) {
 	}
 	l.upgrade(c, b[:end], b[end:], nil)
 }
+
+// tlsHandshake begins the first record of a TLS client (RFC 8446, 5.1).
+const tlsHandshake = 22
 
 // maybeGet reports whether a request can still turn out to be a GET.
 func maybeGet(b []byte) bool {
@@ -185,19 +193,19 @@ func (l *loop) upgrade(c *conn, head, rest []byte, given *Answer) {
 		c.sendClose(a.CloseCode, a.CloseText)
 		c.word.unlock()
 		l.hangUp(c)
-	case !l.engine.admit(c):
-		l.stats.handshake(handshakeTurnedAway)
-		c.word.lock(c.word.gen())
-		c.sendClose(StatusTryLater, textFull)
-		c.word.unlock()
-		l.hangUp(c)
 	default:
+		if refusal := l.engine.admit(c); refusal != "" {
+			l.stats.handshake(handshakeTurnedAway)
+			c.word.lock(c.word.gen())
+			c.sendClose(StatusTryLater, refusal)
+			c.word.unlock()
+			l.hangUp(c)
+			return
+		}
 		l.stats.handshake(handshakeAccepted)
 		l.opened(c, &a, rest)
 	}
 }
-
-const textFull = "the server holds as many connections as it may: try again later"
 
 // opened begins the talking phases.
 func (l *loop) opened(c *conn, a *Answer, rest []byte) {
@@ -221,8 +229,11 @@ func (l *loop) opened(c *conn, a *Answer, rest []byte) {
 
 // refuse answers a request that is not understood, without net/http.
 func (l *loop) refuse(c *conn, status int, text string) {
-	head := "HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) +
-		"\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
+	head := "HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status)
+	if status == http.StatusServiceUnavailable {
+		head += "\r\nRetry-After: 1"
+	}
+	head += "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
 		strconv.Itoa(len(text)) + "\r\n\r\n" + text
 	c.word.lock(c.word.gen())
 	c.write([]byte(head), false)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,7 +136,11 @@ func TestHeldBeforeEnd(t *testing.T) {
 			c.c.loop().hungUp(c.c)
 		},
 		"a write fails": func(c Conn, p *peer) {
-			c.c.loop().broken(c.c, Reason{statusAbnormal, "", ByReset})
+			p.Conn.(*net.TCPConn).SetLinger(0)
+			p.Close()
+			for c.Write(Text, []byte("x")) == nil {
+				time.Sleep(time.Millisecond) // the reset is on its way
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -222,7 +227,9 @@ func TestAsksAndNeverReads(t *testing.T) {
 		c := <-opened
 		narrow(c, 16<<10)
 		go p.flood(strings.Repeat(masked(true, ws.OpText, strings.Repeat("more ", 200)), 50))
-		soon(t, "it is held up", func() bool { return c.c.has(flagPauseOut) && c.c.has(flagMuted) && !c.c.has(flagBusy) })
+		soon(t, "it is held up", func() bool {
+			return c.c.has(flagPauseOut) && c.c.has(flagMuted) && (c.c.has(flagParked) || !c.c.has(flagBusy))
+		})
 		other.text("hello")
 		other.wantText("hello")
 		other.bye()
@@ -344,4 +351,77 @@ func TestTinyFramesWait(t *testing.T) {
 	if bound := queue / 64; waiting > bound || waiting < bound/2 {
 		t.Errorf("%d tiny frames waited, at most %d may", waiting, bound)
 	}
+}
+
+// What a peer has sent before it hung up is handled, though nobody takes the
+// answers: they neither hold up what is left nor overflow.
+func TestHangUpAfterQuestions(t *testing.T) {
+	bothWays(t, func(t *testing.T, inline bool) {
+		const n = 5000
+		var got atomic.Int64
+		end := make(ends, 1)
+		opened := make(chan Conn, 1)
+		_, addr := newTest(t, Config{Inline: inline, QueueBytes: 40 << 10, Handler: end.handlers(Handlers{
+			OnOpen:    func(c Conn) { narrow(c, 16<<10); opened <- c },
+			OnMessage: func(c Conn, m Message) { got.Add(1); c.Write(m.Op, m.Data) },
+		})})
+		p := dial(t, addr, "/")
+		p.Conn.(*net.TCPConn).SetReadBuffer(8 << 10)
+		c := <-opened
+		p.write(strings.Repeat(masked(true, ws.OpText, strings.Repeat("x", 20)), n))
+		soon(t, "it is held up", func() bool { return c.c.has(flagPauseOut) && c.c.has(flagMuted) })
+		p.Conn.(*net.TCPConn).CloseWrite()
+		if r := <-end; r.Cause != ByLoss || got.Load() != n {
+			t.Errorf("%d of %d messages, reason %+v", got.Load(), n, r)
+		}
+	})
+}
+
+// That a peer has hung up does not make more events wait for a slow Handler.
+func TestHangUpBeforeSlowHandler(t *testing.T) {
+	release := make(chan struct{})
+	end := make(ends, 1)
+	opened := make(chan Conn, 1)
+	e, addr := newTest(t, Config{Handler: end.handlers(Handlers{
+		OnOpen:    func(c Conn) { opened <- c },
+		OnMessage: func(Conn, Message) { <-release },
+	})})
+	const n = 17000
+	p := dial(t, addr, "/")
+	c := <-opened
+	p.write(strings.Repeat(masked(true, ws.OpText, "x"), n))
+	soon(t, "reading stopped", func() bool { return c.c.has(flagMuted) })
+	p.Close()
+	soon(t, "the hang-up was noticed", func() bool { return c.c.has(flagHup) })
+	for range 10 {
+		onLoop(c, func() { c.c.loop().adjustReads(c.c) })
+	}
+	if got := e.Stats().MessagesIn; got > 2*pauseEvents {
+		t.Errorf("%d messages wait", got)
+	}
+	close(release)
+	if r := <-end; r.Cause != ByLoss || e.Stats().MessagesIn != n {
+		t.Errorf("%d of %d messages, reason %+v", e.Stats().MessagesIn, n, r)
+	}
+}
+
+// Questions that wait for the pool are held up by answers, too: a peer that
+// reads all the time gets more than the queue has room for.
+func TestHeldUpOnThePool(t *testing.T) {
+	bothWays(t, func(t *testing.T, inline bool) {
+		const n = 60
+		answer := strings.Repeat("a", 20<<10)
+		_, addr := newTest(t, Config{Inline: inline, QueueBytes: 256 << 10, Handler: Handlers{
+			OnOpen:    func(c Conn) { narrow(c, 16<<10) },
+			OnMessage: func(c Conn, m Message) { c.Write(m.Op, []byte(answer)) },
+		}})
+		p := dial(t, addr, "/")
+		p.write(strings.Repeat(masked(true, ws.OpText, "?"), n))
+		for i := range n {
+			if op, s := p.next(); op != ws.OpText || s != answer {
+				t.Fatalf("answer %d: %v %.50q", i, op, s)
+			}
+		}
+		p.bye()
+	})
 }

@@ -68,6 +68,11 @@ func (w *web) Accept() (net.Conn, error) {
 	case c := <-w.conns:
 		return c, nil
 	case <-w.done:
+	}
+	select {
+	case c := <-w.conns: // came before
+		return c, nil
+	default:
 		return nil, net.ErrClosed
 	}
 }
@@ -119,8 +124,7 @@ func (l *loop) toHTTP(c *conn, seen []byte) {
 	}
 	if n := l.engine.networks; !n.take(c) {
 		w.open.Add(-1)
-		l.refuse(c, http.StatusServiceUnavailable,
-			strconv.Itoa(n.max)+" connections of this address are open already (limits.max_connections_per_ip): try again later")
+		l.refuse(c, http.StatusServiceUnavailable, n.full())
 		return
 	}
 	seen = slices.Clone(seen)

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -174,5 +175,16 @@ func TestShutdownUnderHTTP(t *testing.T) {
 		}
 		clients.Wait()
 		checkSettled(t, e)
+	}
+}
+
+// A client that speaks TLS to a port that does not is told so, in a way that
+// people can see with a tool at hand.
+func TestTLSOnPlainPort(t *testing.T) {
+	_, addr := newTest(t, Config{Inline: true, Handler: echoes})
+	p := connect(t, addr)
+	go tls.Client(p.Conn, &tls.Config{InsecureSkipVerify: true}).Handshake()
+	if text := p.body(http.StatusBadRequest); !strings.Contains(text, "does not speak TLS") {
+		t.Errorf("answer %q", text)
 	}
 }

@@ -2,22 +2,25 @@ package engine
 
 import (
 	"net/netip"
+	"strconv"
 	"sync"
 )
 
-// admit counts a connection in, unless a limit forbids it. dismiss counts it
-// out again.
-func (e *Engine) admit(c *conn) bool {
+const textFull = "the server holds as many connections as it may: try again later"
+
+// admit counts a connection in, unless a limit forbids it: then it says which.
+// dismiss counts it out again.
+func (e *Engine) admit(c *conn) (refusal string) {
 	n := e.open.Add(1)
 	if limit := e.cfg.MaxConnections; limit > 0 && n > int64(limit) {
 		e.open.Add(-1)
-		return false
+		return textFull
 	}
 	if !e.networks.take(c) {
 		e.open.Add(-1)
-		return false
+		return e.networks.full()
 	}
-	return true
+	return ""
 }
 
 func (e *Engine) dismiss(c *conn) {
@@ -42,6 +45,11 @@ type networks struct {
 
 func newNetworks(max int) *networks {
 	return &networks{max: max, count: make(map[netip.Prefix]int), member: make(map[*conn]netip.Prefix)}
+}
+
+// full says why take has refused.
+func (n *networks) full() string {
+	return strconv.Itoa(n.max) + " connections of this address are open already (limits.max_connections_per_ip): try again later"
 }
 
 func (n *networks) take(c *conn) bool {

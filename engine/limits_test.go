@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,7 +66,9 @@ func TestMaxConnectionsExactly(t *testing.T) {
 func TestMaxConnectionsPerIP(t *testing.T) {
 	e, addr := newTest(t, Config{Inline: true, MaxConnectionsPerIP: 2, Handler: echoes})
 	a, b := dial(t, addr, "/"), dial(t, addr, "/")
-	dial(t, addr, "/").wantClose(1013)
+	if op, body := dial(t, addr, "/").next(); op != ws.OpClose || !strings.HasPrefix(body, "\x03\xf52 connections of this address") {
+		t.Errorf("%v %q", op, body)
+	}
 	// Another address has its own count.
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
 	c, err := d.Dial("tcp", addr)
@@ -230,5 +233,52 @@ func TestConfig(t *testing.T) {
 		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v", name, err)
 		}
+	}
+}
+
+// The last descriptors are not for connections: whoever looks after the process
+// still gets one. Nobody who waits for one is turned away.
+func TestReserveOfDescriptors(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			var log kit.Buffer
+			e, addr := newTest(t, Config{Inline: true, Loops: 1, Handler: echoes, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			if network == "unix" {
+				addr = "unix:" + filepath.Join(t.TempDir(), "s.sock")
+				if _, err := e.Listen(addr, false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			set := make(chan struct{})
+			e.loops[0].post(task{kind: taskCall, arg: func() { e.descriptors = kit.Descriptors() + 20; close(set) }})
+			<-set
+			var clients []*peer
+			for e.Stats().AcceptErrors == 0 {
+				p := connect(t, addr)
+				p.write(request("/"))
+				clients = append(clients, p)
+				soon(t, "it is served, or waits", func() bool {
+					s := e.Stats()
+					return s.Connections == int64(len(clients)) || s.AcceptErrors > 0
+				})
+			}
+			soon(t, "the server said so", func() bool { return strings.Contains(log.String(), "ulimit -n") })
+			if n := e.Stats().Connections; n < 5 || n != int64(len(clients)-1) {
+				t.Fatalf("%d of %d are served", n, len(clients))
+			}
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Close()
+			clients[0].Close()
+			clients = clients[1:]
+			for _, p := range clients {
+				p.response()
+				p.text("served")
+				p.wantText("served")
+				p.Close()
+			}
+		})
 	}
 }

@@ -3,15 +3,18 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"stentor/test/kit"
 )
@@ -69,6 +72,8 @@ func TestListenErrors(t *testing.T) {
 		"no-such-host.invalid:80":     "cannot listen on no-such-host.invalid:80",
 		"unix:/nonexistent/dir/s":     "cannot listen on",
 		"127.0.0.1:not-a-port-at-all": "cannot listen on",
+		"":                            "an address is missing",
+		"unix:":                       "an address is missing",
 	} {
 		_, err := e.Listen(address, false)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -138,6 +143,55 @@ func TestListenAfterShutdown(t *testing.T) {
 	}
 	if _, err := os.Stat(socket); !os.IsNotExist(err) {
 		t.Errorf("there is a socket file: %v", err)
+	}
+}
+
+// A call of Listen that meets Shutdown listens or fails, and leaves nothing.
+func TestListenWhileShutdown(t *testing.T) {
+	for i := range 200 {
+		e, err := New(Config{Loops: 2, Handler: echoes, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := make(chan net.Addr, 1)
+		go func() {
+			a, err := e.Listen("127.0.0.1:0", true)
+			if err != nil {
+				a = nil
+			}
+			addr <- a
+		}()
+		time.Sleep(time.Duration(i) * time.Microsecond)
+		e.Shutdown(context.Background())
+		a := <-addr
+		if a == nil {
+			continue
+		}
+		if c, err := net.Dial("tcp", a.String()); err == nil {
+			c.Close()
+			t.Fatal("somebody accepts after Shutdown")
+		}
+	}
+}
+
+// The name of an abstract socket is no file's.
+func TestAbstractSocket(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there are none")
+	}
+	t.Chdir(t.TempDir())
+	name := fmt.Sprintf("@stentor-test-%d", os.Getpid())
+	if err := os.WriteFile(name, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, _ := newTest(t, Config{Inline: true, Handler: echoes})
+	if _, err := e.Listen("unix:"+name, false); err != nil {
+		t.Fatal(err)
+	}
+	echoOnce(t, "unix:"+name)
+	e.StopListening()
+	if _, err := os.Stat(name); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -27,7 +28,9 @@ type listener struct {
 	fd      int
 	op      netpoll.FDOperator
 	spread  bool        // hand connections to all loops in turn
+	path    string      // of a unix socket
 	muted   bool        // not registered for now; loop
+	spare   int         // accepted, and waits for a descriptor out of the reserve; -1 if none; loop
 	closing atomic.Bool // pause and resume no more
 }
 
@@ -36,10 +39,10 @@ type listener struct {
 // "unix:/path". reusePort lets several processes share a TCP port. It returns
 // the real address. It may be called several times, before Shutdown.
 func (e *Engine) Listen(address string, reusePort bool) (net.Addr, error) {
-	if e.down.Load() {
-		return nil, errors.New("engine: was shut down before")
-	}
 	network, address := splitAddress(address)
+	if address == "" {
+		return nil, errors.New(`engine: an address is missing: "127.0.0.1:8080" or "unix:/path"`)
+	}
 	if network == "unix" {
 		return e.listenUnix(address)
 	}
@@ -61,8 +64,12 @@ func (e *Engine) Listen(address string, reusePort bool) (net.Addr, error) {
 		addr, address = a, a.String() // port 0 is the same port for all loops
 		fds = append(fds, fd)
 	}
+	lns := make([]*listener, len(fds))
 	for i, l := range e.loops {
-		e.addListener(&listener{loop: l, fd: fds[i]})
+		lns[i] = &listener{loop: l, fd: fds[i]}
+	}
+	if err := e.addListeners(lns...); err != nil {
+		return nil, err
 	}
 	return addr, nil
 }
@@ -95,10 +102,9 @@ func (e *Engine) listenUnix(path string) (net.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.mu.Lock()
-	e.unixPaths = append(e.unixPaths, path)
-	e.mu.Unlock()
-	e.addListener(&listener{loop: e.loops[0], fd: fd, spread: true})
+	if err := e.addListeners(&listener{loop: e.loops[0], fd: fd, spread: true, path: path}); err != nil {
+		return nil, err
+	}
 	return addr, nil
 }
 
@@ -174,6 +180,8 @@ func listenError(address string, err error) error {
 		hint = ": another process has it (or set reuse_port in all that shall share it)"
 	case errors.Is(err, syscall.EACCES):
 		hint = ": ports below 1024 and other users' folders need a privilege"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		hint = ": " + raiseLimit
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		hint = ": no interface of this machine has the address"
 	}
@@ -184,14 +192,39 @@ func listenError(address string, err error) error {
 	return fmt.Errorf("cannot listen on %s: %w%s", address, err, hint)
 }
 
-// addListener starts to accept.
-func (e *Engine) addListener(ln *listener) {
+var errDown = errors.New("engine: was shut down before")
+
+// addListeners starts to accept.
+func (e *Engine) addListeners(lns ...*listener) error {
 	e.mu.Lock()
-	e.listeners = append(e.listeners, ln)
-	e.mu.Unlock()
+	defer e.mu.Unlock()
+	if e.down {
+		for _, ln := range lns {
+			unix.Close(ln.fd)
+			ln.removePath()
+		}
+		return errDown
+	}
+	for _, ln := range lns {
+		ln.spare = -1
+		e.listeners = append(e.listeners, ln)
+		ln.loop.post(task{kind: taskCall, arg: ln.start})
+	}
+	return nil
+}
+
+// start registers the listener, on the loop.
+func (ln *listener) start() {
 	ln.loop.poll.Stamp(&ln.op, ln.fd)
 	ln.op.OnRead = ln.onAccept
 	ln.loop.poll.Control(&ln.op, netpoll.PollReadable)
+}
+
+// removePath removes the file of a unix socket.
+func (ln *listener) removePath() {
+	if ln.path != "" && !strings.HasPrefix(ln.path, "@") { // Linux: a name, not a file
+		os.Remove(ln.path)
+	}
 }
 
 // onAccept is the poller's callback: it takes what waits, up to a batch. More
@@ -206,16 +239,10 @@ func (ln *listener) onAccept(netpoll.Poll) error {
 			ln.backOff(wait)
 			return nil
 		}
-		fd, errno := sysAccept(ln.fd)
+		fd, errno := ln.accept()
 		switch errno {
 		case 0:
-			l.stats.accepted.Add(1)
-			l.poll.Hold() // one seldom comes alone
-			if ln.spread {
-				l.engine.adopt(&adoption{fd: fd})
-			} else {
-				l.begin(fd, nil)
-			}
+			ln.serve(fd)
 		case syscall.EAGAIN:
 			l.engine.rate.giveBack()
 			return nil
@@ -228,6 +255,50 @@ func (ln *listener) onAccept(netpoll.Poll) error {
 		}
 	}
 	return nil
+}
+
+// accept takes the next connection. It reports EMFILE when only the reserve of
+// descriptors is left, and keeps the connection meanwhile: the system gives the
+// lowest number that is free, so one above the limit says that all below are
+// taken.
+func (ln *listener) accept() (int, syscall.Errno) {
+	fd, errno := ln.spare, syscall.Errno(0)
+	if fd < 0 {
+		fd, errno = sysAccept(ln.fd)
+	} else if lower, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+		unix.Close(fd)
+		fd = lower
+	}
+	ln.spare = -1
+	if errno == 0 && fd >= ln.loop.engine.descriptors {
+		ln.spare = fd
+		return -1, syscall.EMFILE
+	}
+	return fd, errno
+}
+
+// serve begins a connection, here or on the next loop in turn.
+func (ln *listener) serve(fd int) {
+	l := ln.loop
+	l.stats.accepted.Add(1)
+	l.poll.Hold() // one seldom comes alone
+	if ln.spread {
+		l.engine.adopt(&adoption{fd: fd})
+	} else {
+		l.begin(fd, nil)
+	}
+}
+
+// descriptorLimit returns the number from which descriptors are not for
+// connections: a few are kept for whoever looks after the process, its admin
+// listener first of all.
+func descriptorLimit(loops int) int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return math.MaxInt
+	}
+	n := min(uint64(limit.Cur), math.MaxInt32)
+	return int(n - min(n/8, uint64(64+loops)))
 }
 
 // backOff stops accepting for a while. The poller would report the same event
@@ -248,6 +319,9 @@ func (ln *listener) resume() {
 	if !ln.closing.Load() && ln.muted {
 		ln.muted = false
 		ln.loop.poll.Control(&ln.op, netpoll.PollReadable)
+		if ln.spare >= 0 {
+			ln.onAccept(nil) // of it the poller knows nothing
+		}
 	}
 }
 
@@ -263,6 +337,10 @@ func (ln *listener) close() {
 		ln.loop.poll.Control(&ln.op, netpoll.PollDetach)
 	}
 	ln.muted = true
+	if ln.spare >= 0 {
+		ln.serve(ln.spare)
+		ln.spare = -1
+	}
 	unix.Close(ln.fd)
 }
 

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"stentor/engine/poll"
@@ -33,7 +35,7 @@ type loop struct {
 	spare     []task
 	sweepFrom int  // chunk at which a sweep goes on
 	closing   bool // the engine shuts down: nothing begins
-	unbraked  bool // input is handled without regard to what waits to be sent
+	last      bool // what was held is handled, all of it: the socket is gone
 }
 
 func newLoop(e *Engine, index int) (*loop, error) {
@@ -43,6 +45,9 @@ func newLoop(e *Engine, index int) (*loop, error) {
 	l.decide = l.decision.decide
 	p, err := poll.Open(l.onWake)
 	if err != nil {
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			err = fmt.Errorf("%w: %s", err, raiseLimit)
+		}
 		return nil, fmt.Errorf("engine: event loop %d: %w", index, err)
 	}
 	l.poll = p

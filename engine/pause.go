@@ -13,8 +13,8 @@ func (e *Engine) pauseOut() int { return e.cfg.QueueBytes / 2 }
 
 // stopReads sets a reason not to read. The caller holds the lock.
 func (c *conn) stopReads(reason uint32) {
-	if c.has(flagSealed) {
-		return // what comes is dropped anyway
+	if c.has(flagSealed | reason) {
+		return // what comes is dropped anyway, or all is done
 	}
 	c.set(reason)
 	if !c.has(flagMuted) {
@@ -28,7 +28,11 @@ func (c *conn) allowReads(reasons uint32) {
 		return
 	}
 	c.clear(reasons)
-	if !c.has(flagPaused) || c.has(flagHup) { // see hungUp: not every reason counts
+	if c.has(flagParked) && !c.has(flagPauseOut) {
+		c.clear(flagParked)
+		c.loop().engine.workers.Submit(c.work.run)
+	}
+	if !c.has(flagPaused) || c.has(flagHup) {
 		c.loop().post(task{kind: taskReads, conn: c, gen: c.word.gen()})
 	}
 }

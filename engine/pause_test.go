@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,6 +70,55 @@ func TestStaleHangUp(t *testing.T) {
 		p.wantText("here")
 		p.bye()
 	})
+	t.Run("held up", func(t *testing.T) {
+		p := dial(t, addr, "/")
+		c := <-opened
+		onLoop(c, func() { c.hold(true) })
+		p.text("here")
+		c.c.onHup(nil)
+		onLoop(c, func() {})
+		onLoop(c, func() {
+			if !c.c.has(flagPauseOut) || c.c.has(flagUnheard) {
+				t.Error("it is read without regard to what waits to be sent")
+			}
+			c.hold(false)
+		})
+		p.wantText("here")
+		p.bye()
+	})
+}
+
+// A hang-up while paused is not forgotten, whenever the pause ends.
+func TestResumeAfterHangUp(t *testing.T) {
+	opened := make(chan Conn, 1)
+	end := make(ends, 1)
+	_, addr := newTest(t, Config{Inline: true, Handler: end.handlers(Handlers{
+		OnOpen: func(c Conn) { opened <- c },
+	})})
+	for i := range 300 {
+		p := dial(t, addr, "/")
+		c := <-opened
+		c.Pause()
+		soon(t, "the poller was told", func() bool { return c.c.has(flagMuted) })
+		onLoop(c, func() { c.hold(true) })
+		p.Close()
+		soon(t, "the hang-up was noticed", func() bool { return c.c.has(flagHup) })
+		var begin atomic.Bool
+		go func() {
+			for !begin.Load() {
+				runtime.Gosched()
+			}
+			for range i {
+				begin.Load()
+			}
+			c.Resume()
+		}()
+		onLoop(c, func() {
+			begin.Store(true)
+			c.c.loop().adjustReads(c.c) // as the end of another reason makes it
+		})
+		<-end
+	}
 }
 
 // Whoever ends a connection: that the application has paused it does not keep

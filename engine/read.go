@@ -29,28 +29,35 @@ func (c *conn) onHup(netpoll.Poll) error {
 	return nil
 }
 
-// hungUp reads what the peer has sent before it hung up, up to the end.
+// hungUp reads on after the peer has hung up, to the end.
 func (l *loop) hungUp(c *conn) {
-	// What it got answers for nobody will take, and the poller would not tell
-	// when more fits: what is read is handled at once.
-	l.unbraked = true
-	defer func() { l.unbraked = false }()
-	l.handleHeld(c)
-	for c.phase().reading() && !c.has(flagPauseWork|flagPauseApp|flagLost) {
-		if l.readOnce(c) {
-			continue
-		}
-		// Nothing to read: the hint was meant for an earlier connection of this
-		// slot. Should it not have been, make sure of the operator; for one that
-		// is registered this fails and changes nothing.
-		if c.phase().reading() && !c.has(flagLost) {
-			l.poll.Control(&c.op, netpoll.PollReadable)
-		}
+	if !c.phase().reading() || c.has(flagLost) {
 		return
 	}
-	if c.phase().reading() && !c.has(flagLost) && hasHungUp(c.op.FD) && c.word.lock(c.word.gen()) {
+	if !hasHungUp(c.op.FD) {
+		// The hint was meant for an earlier connection of this slot. Should it
+		// not have been, make sure of the operator; for one that is registered
+		// this fails and changes nothing.
+		l.poll.Control(&c.op, netpoll.PollReadable)
+		return
+	}
+	if !c.word.lock(c.word.gen()) {
+		return
+	}
+	// The poller would not tell when more can be sent, so nothing waits for it.
+	c.set(flagUnheard)
+	c.allowReads(flagPauseOut)
+	wait := c.has(flagPauseWork | flagPauseApp)
+	if wait {
 		c.set(flagHup)
-		c.word.unlock()
+	}
+	c.word.unlock()
+	if wait {
+		return
+	}
+	l.readOnce(c)
+	if c.phase().reading() && !c.has(flagLost) {
+		l.post(task{kind: taskHup, conn: c}) // others have their turn
 	}
 }
 
@@ -125,7 +132,7 @@ func (l *loop) messages(c *conn, b []byte) {
 			if p := c.phase(); !p.talking() && p != phaseClosing || c.has(flagFin|flagDeaf) {
 				break
 			}
-			if len(b) > 0 && c.has(flagPauseWork|flagPauseOut) && !l.unbraked {
+			if len(b) > 0 && c.has(flagPauseWork|flagPauseOut) && !l.last {
 				l.hold(c, in, b)
 				return
 			}
@@ -166,7 +173,7 @@ func (l *loop) message(c *conn, m frame.Message) {
 	case ws.OpClose:
 		l.peerCloses(c, m.Data)
 	default:
-		if c.has(flagSealed) {
+		if c.has(flagSealed) && !(l.last && c.phase().talking()) {
 			return // we have begun to close
 		}
 		l.stats.messagesIn.Add(1)

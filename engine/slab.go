@@ -44,6 +44,8 @@ const (
 	flagAnswered              // meanwhile the peer's part of the closing handshake came,
 	flagLost                  // or the end of the stream
 	flagEvent                 // the Close event waits for the pool, or runs there
+	flagUnheard               // the peer has hung up: what waits to be sent never is
+	flagParked                // work waits until the peer has taken answers
 	flagClosed                // the descriptor is closed, the slot is not free yet
 )
 

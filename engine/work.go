@@ -98,7 +98,7 @@ func (c *conn) addWork(ev event) (start func()) {
 // this connection that come later wait for it, so that order holds: what a
 // Handler called inline does with work that takes long. It may be called from
 // the Handler, during an event of this connection; after its Close event f is
-// not run.
+// not run. A Message's Data is no longer valid in f: give it a copy.
 func (h Conn) Go(f func()) {
 	if h.c == nil || !h.c.word.lockAlways(h.gen) {
 		return
@@ -141,7 +141,8 @@ func (w *work) drain() {
 	e.workers.Submit(w.run)
 }
 
-// next takes an event, or ends the busy time if there is none.
+// next takes an event, or ends the busy time if there is none. Messages wait
+// while too many answers do.
 func (w *work) next() (event, bool) {
 	c := w.conn
 	c.word.lockAlways(w.gen)
@@ -151,6 +152,10 @@ func (w *work) next() (event, bool) {
 		return event{}, false
 	}
 	ev := w.queue[w.head]
+	if ev.kind == eventMessage && c.has(flagPauseOut) && !c.has(flagSealed) {
+		c.set(flagParked) // allowReads goes on
+		return event{}, false
+	}
 	w.queue[w.head] = event{}
 	w.head++
 	if w.head > pauseEvents && w.head > len(w.queue)/2 {

@@ -61,6 +61,9 @@ func (c *conn) writeNow(b []byte, head int, shared bool) Outcome {
 // holds the lock.
 func (c *conn) enqueue(b []byte, sent int, shared bool) Outcome {
 	l := c.loop()
+	if c.has(flagUnheard) {
+		return Dropped
+	}
 	if c.out == nil {
 		c.out = outboxes.Get().(*outbox)
 	} else if c.out.bytes > 0 && c.out.cost()+len(b) > l.engine.cfg.QueueBytes {
@@ -74,7 +77,7 @@ func (c *conn) enqueue(b []byte, sent int, shared bool) Outcome {
 	c.out.push(b)
 	c.out.sent(sent)
 	l.stats.queued.Add(int64(len(b) - sent))
-	if c.out.cost() >= l.engine.pauseOut() && !c.has(flagPauseOut) {
+	if c.out.cost() >= l.engine.pauseOut() {
 		c.stopReads(flagPauseOut)
 	}
 	c.arm()

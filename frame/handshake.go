@@ -250,6 +250,9 @@ func (u *Upgrader) refuseRequest(err error) {
 		rejected = ws.ErrMalformedRequest.(*ws.ConnectionRejectedError)
 	}
 	status, text := rejected.StatusCode(), rejected.Error()
+	if want := wanted[err]; want != "" {
+		text += ": " + want
+	}
 	header := "Connection: close\r\n"
 	switch status {
 	case http.StatusMethodNotAllowed:
@@ -261,6 +264,17 @@ func (u *Upgrader) refuseRequest(err error) {
 	u.out.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) +
 		"\r\nContent-Type: text/plain; charset=utf-8\r\n" + header +
 		"Content-Length: " + strconv.Itoa(len(text)) + "\r\n\r\n" + text)
+}
+
+// wanted says what a correct handshake has instead (RFC 6455, 4.2.1).
+var wanted = map[error]string{
+	ws.ErrHandshakeBadProtocol:     "HTTP/1.1 is needed; a proxy may have to be told so (nginx: proxy_http_version 1.1)",
+	ws.ErrHandshakeBadMethod:       "GET is needed",
+	ws.ErrHandshakeBadHost:         "exactly one is needed",
+	ws.ErrHandshakeBadConnection:   "Connection: Upgrade is needed; a proxy may have to be told to pass it on",
+	ws.ErrHandshakeBadSecKey:       "exactly one is needed, 16 bytes in base64",
+	ws.ErrHandshakeBadSecVersion:   "version 13 is needed",
+	ws.ErrHandshakeUpgradeRequired: "version 13 is needed",
 }
 
 // beforeUpgrade runs when ws has found nothing wrong with the request.

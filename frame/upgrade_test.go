@@ -220,7 +220,13 @@ func TestUpgradeRefuses(t *testing.T) {
 				t.Errorf("error %v, want %v", err, test.err)
 			}
 			resp, body := response(t, reply)
-			if resp.StatusCode != test.status || body != test.err.Error() {
+			want := test.err.Error()
+			if remedy := wanted[err]; remedy != "" {
+				want += ": " + remedy
+			} else if test.err != ws.ErrMalformedRequest && test.err != errBody {
+				t.Error("the refusal does not say what is needed")
+			}
+			if resp.StatusCode != test.status || body != want {
 				t.Errorf("status %s, body %q", resp.Status, body)
 			}
 			version := resp.Header.Get("Sec-WebSocket-Version")
