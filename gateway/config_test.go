@@ -94,6 +94,17 @@ func TestPrecedence(t *testing.T) {
 		!reflect.DeepEqual(c.Listen, []string{"127.0.0.1:2", "127.0.0.1:3"}) || !c.Echo || c.Limits.IdleTimeout != 120*time.Second {
 		t.Errorf("loaded %+v", c)
 	}
+	for _, from := range []struct {
+		env   []string
+		flags map[string]any
+	}{
+		{env: []string{"STENTOR_LISTEN=127.0.0.1:1, 127.0.0.1:2 "}},
+		{flags: map[string]any{"listen": []string{"127.0.0.1:1", " 127.0.0.1:2"}}},
+	} {
+		if c, err := Load("", from.env, from.flags); err != nil || !reflect.DeepEqual(c.Listen, []string{"127.0.0.1:1", "127.0.0.1:2"}) {
+			t.Errorf("spaces between addresses: %q, %v", c.Listen, err)
+		}
+	}
 	one, err := Load(write(t, "listen: 127.0.0.1:7\n"), nil, nil)
 	if err != nil || !reflect.DeepEqual(one.Listen, []string{"127.0.0.1:7"}) {
 		t.Errorf("a single address: %v, %v", one.Listen, err)
@@ -115,6 +126,20 @@ func TestKeys(t *testing.T) {
 	for _, want := range []string{"STENTOR_LISTEN", "STENTOR_LIMITS__MAX_CONNECTIONS", "STENTOR_TLS__CERT", "STENTOR_REUSE_PORT"} {
 		if !seen[want] {
 			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
+// One document may begin with --- and end with ..., and its text may be of any
+// script.
+func TestDocument(t *testing.T) {
+	c, err := Load(write(t, "# ours\n---\napps: [{id: a, key: b, secret: тайна-秘密}]\n...\n# the end\n"), nil, nil)
+	if err != nil || c.Validate() != nil || c.Apps[0].Secret != "тайна-秘密" {
+		t.Errorf("%+v, %v", c.Apps, err)
+	}
+	for _, empty := range []string{"", "# nothing yet\n", "---\n"} {
+		if c, err := Load(write(t, empty), nil, nil); err != nil || !reflect.DeepEqual(c, Default()) {
+			t.Errorf("%q: %+v, %v", empty, c, err)
 		}
 	}
 }
@@ -146,10 +171,24 @@ func TestLoadErrors(t *testing.T) {
 		"a date for a text":     {"apps: [{key: 2026-01-02}]", nil, []string{"apps[0].key: YAML"}},
 		"texts of a list":       {"listen: 8080\napps: [{allowed_origins: [1, x]}]", nil, []string{"listen[0]: YAML", "apps[0].allowed_origins[0]: YAML"}},
 		"a broken number":       {"limits: {max_connections: 1.9, accept_rate: true}", nil, []string{"limits.max_connections: 1.9 is not a whole", "limits.accept_rate: true is not a whole"}},
-		"a hexadecimal number":  {"", []string{"STENTOR_LIMITS__QUEUE_BYTES=0x800"}, []string{`limits.queue_bytes: "0x800" is not a whole number`}},
+		"a hexadecimal number":  {"", []string{"STENTOR_LIMITS__QUEUE_BYTES=0x800"}, []string{`limits.queue_bytes (STENTOR_LIMITS__QUEUE_BYTES): "0x800" is not a whole number`}},
 		"a number for a switch": {"echo: 1", nil, []string{"echo: 1 is neither true nor false"}},
 		"a switch for a time":   {"drain_window: true", nil, []string{"drain_window: must be a time"}},
 		"a port of ours":        {"", []string{"STENTOR_PORT=9000"}, []string{"STENTOR_PORT: there is no such key"}},
+		"two documents":         {"echo: true\n---\napps: [{id: a, key: a, secret: a-long-word}]", nil, []string{"stentor.yaml", "only one document", "remove the line ---"}},
+		"an empty second one":   {"echo: true\n---\n", nil, []string{"only one document"}},
+		"a broken second one":   {"echo: true\n---\n[", nil, []string{"only one document"}},
+		"apps of nothing":       {"apps:\n", nil, []string{"apps: is empty: list an app below it (- id: ...), or leave apps out"}},
+		"apps of an empty list": {"apps: []", nil, []string{"apps: is empty"}},
+		"apps of a text":        {"apps: foo", nil, []string{"apps: must be a list: - id: ..."}},
+		"apps of keys":          {"apps: {id: a, key: b, secret: c}", nil, []string{"apps: must be a list: - id: ..."}},
+		"apps of no keys":       {"apps: {}", nil, []string{"apps: must be a list: - id: ..."}},
+		"a text in apps":        {"apps: [{id: a}, foo]", nil, []string{"apps[1]: is no app: apps must be a list: - id: ..."}},
+		"nothing in apps":       {"apps:\n  -\n", nil, []string{"apps[0]: is no app"}},
+		"a dotted key":          {"limits.max_connections: 5", nil, []string{"limits.max_connections: write it as limits: with max_connections: below it"}},
+		"a dotted unknown key":  {"limit.max_connections: 5\nadmin.port: 1", nil, []string{"limit.max_connections: there is no such key", "admin.port: there is no such key"}},
+		"a time without a unit": {"", []string{"STENTOR_DRAIN_WINDOW=10"}, []string{"drain_window (STENTOR_DRAIN_WINDOW): 10 has no unit: write 10s or 10ms"}},
+		"a bad time by name":    {"", []string{"STENTOR_LIMITS__IDLE_TIMEOUT=soon"}, []string{"limits.idle_timeout (STENTOR_LIMITS__IDLE_TIMEOUT): must be a time"}},
 		"nearly a service's":    {"", []string{"STENTOR_ADMIN_PORT=8081"}, []string{"STENTOR_ADMIN_PORT: there is no such key"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,6 +205,10 @@ func TestLoadErrors(t *testing.T) {
 	}
 	if _, err := Load("/no/such/file.yaml", nil, nil); err == nil || !strings.Contains(err.Error(), "/no/such/file.yaml") {
 		t.Errorf("a missing file: %v", err)
+	}
+	// A flag's fault is not the variable's that it wins over.
+	if _, err := Load("", []string{"STENTOR_ADMIN=x", "STENTOR_ECHO=true"}, map[string]any{"echo": "perhaps"}); err == nil || strings.Contains(err.Error(), "STENTOR_") {
+		t.Errorf("error %v", err)
 	}
 	// A fault does not tell a secret.
 	if _, err := Load(write(t, "apps: [{secret: 123456789}]"), nil, nil); err == nil || strings.Contains(err.Error(), "123456789") {

@@ -13,20 +13,23 @@ import (
 
 // The hooks below shape what a file says before it is put into a Config.
 
-// noBareDurations refuses a number where a duration is meant: it would count
+// durations refuses a number where a duration is meant: it would count
 // nanoseconds.
-func noBareDurations(_, to reflect.Type, v any) (any, error) {
+func durations(_, to reflect.Type, v any) (any, error) {
 	if to != reflect.TypeFor[time.Duration]() {
 		return v, nil
 	}
 	switch n := v.(type) {
 	case time.Duration:
 		return n, nil
-	case int, int64, uint64, float64:
-		if fmt.Sprint(n) == "0" {
-			return time.Duration(0), nil
+	case string, int, int64, uint64, float64:
+		text := fmt.Sprint(n)
+		if d, err := time.ParseDuration(text); err == nil {
+			return d, nil
 		}
-		return nil, fmt.Errorf("%v has no unit: write %vs or %vms", n, n, n)
+		if _, err := strconv.ParseFloat(text, 64); err == nil {
+			return nil, fmt.Errorf("%s has no unit: write %ss or %sms", text, text, text)
+		}
 	}
 	return nil, errors.New("must be a time with its unit, 30s for example")
 }
@@ -83,12 +86,31 @@ func onlyBools(_, to reflect.Type, v any) (any, error) {
 	return nil, fmt.Errorf("%v is neither true nor false", v)
 }
 
-// lists lets a single value stand for a list of one.
+// lists lets a text stand for its parts between commas, any other single value
+// for a list of one.
 func lists(from, to reflect.Type, v any) (any, error) {
-	if to == reflect.TypeFor[[]string]() && from.Kind() != reflect.Slice {
+	if to != reflect.TypeFor[[]string]() {
+		return v, nil
+	}
+	switch l := v.(type) {
+	case string:
+		return trimmed(strings.Split(l, ",")), nil
+	case []string: // a flag's
+		return trimmed(l), nil
+	}
+	if from.Kind() != reflect.Slice {
 		return []any{v}, nil
 	}
 	return v, nil
+}
+
+// trimmed returns the texts without the spaces around them.
+func trimmed(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = strings.TrimSpace(s)
+	}
+	return out
 }
 
 // appDefaults fills in the keys that an app leaves out.
@@ -110,13 +132,14 @@ func appDefaults(_, to reflect.Type, v any) (any, error) {
 	return filled, nil
 }
 
-// readable turns the decoder's errors into lines that begin with the key.
-func readable(err error) error {
+// readable turns the decoder's errors into lines that begin with what name
+// returns for the key.
+func readable(err error, name func(key string) string) error {
 	var faults []error
 	for _, e := range flatten(err) {
 		var d *mapstructure.DecodeError
 		if errors.As(e, &d) {
-			faults = append(faults, fmt.Errorf("%s: %v", d.Name(), d.Unwrap()))
+			faults = append(faults, fmt.Errorf("%s: %v", name(d.Name()), d.Unwrap()))
 		} else {
 			faults = append(faults, e)
 		}

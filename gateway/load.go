@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"regexp"
@@ -10,10 +12,11 @@ import (
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
-	"github.com/knadh/koanf/parsers/yaml"
+	koanfyaml "github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
+	"go.yaml.in/yaml/v3"
 )
 
 // EnvPrefix begins the names of environment variables that set keys.
@@ -30,7 +33,10 @@ func Load(path string, environ []string, flags map[string]any) (Config, error) {
 		if err != nil {
 			return Config{}, fmt.Errorf("config file: %w", err)
 		}
-		if err := k.Load(rawbytes.Provider(text), yaml.Parser()); err != nil {
+		if err := k.Load(rawbytes.Provider(text), koanfyaml.Parser()); err != nil {
+			return Config{}, fmt.Errorf("config file %s: %w", path, err)
+		}
+		if err := oneDocument(text); err != nil {
 			return Config{}, fmt.Errorf("config file %s: %w", path, err)
 		}
 	}
@@ -49,9 +55,7 @@ func Load(path string, environ []string, flags map[string]any) (Config, error) {
 		Result:  &c,
 		TagName: "koanf",
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
-			mapstructure.StringToTimeDurationHookFunc(),
-			noBareDurations,
-			mapstructure.StringToSliceHookFunc(","),
+			durations,
 			lists,
 			onlyText,
 			onlyNumbers,
@@ -60,9 +64,28 @@ func Load(path string, environ []string, flags map[string]any) (Config, error) {
 		),
 	}})
 	if err != nil {
-		return Config{}, readable(err)
+		return Config{}, readable(err, func(key string) string {
+			_, byEnv := env[key]
+			if _, byFlag := flags[key]; byEnv && !byFlag {
+				return fmt.Sprintf("%s (%s)", key, Key{Name: key}.Env())
+			}
+			return key
+		})
 	}
 	return c, nil
+}
+
+// oneDocument refuses a second document in a file, which nobody would read.
+func oneDocument(text []byte) error {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	var node yaml.Node
+	if err := d.Decode(&node); err != nil {
+		return nil // an empty file; anything else the parser has told
+	}
+	if err := d.Decode(&node); err != io.EOF {
+		return errors.New("there may be only one document: remove the line --- and what follows it")
+	}
+	return nil
 }
 
 // Keys returns all keys that are single values, those of apps apart, with their
@@ -154,7 +177,7 @@ var (
 	portURL    = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 )
 
-// unknown complains of keys that do not exist.
+// unknown complains of keys that do not exist, and of apps that are none.
 func unknown(raw map[string]any) error {
 	var faults []error
 	top := shape(reflect.TypeFor[Config]())
@@ -164,8 +187,16 @@ func unknown(raw map[string]any) error {
 	walk = func(path string, raw map[string]any, known map[string]any) {
 		for name, v := range raw {
 			inner, ok := known[name]
+			if group, key, dotted := strings.Cut(name, "."); dotted && known[group] != nil {
+				faults = append(faults, fmt.Errorf("%s%s: write it as %s: with %s: below it", path, name, group, key))
+				continue
+			}
 			if !ok {
 				faults = append(faults, fmt.Errorf("%s%s: there is no such key%s", path, name, nearest(name, known)))
+				continue
+			}
+			if path+name == "apps" {
+				faults = append(faults, noApps(v)...)
 				continue
 			}
 			if m, ok := v.(map[string]any); ok {
@@ -189,6 +220,25 @@ func unknown(raw map[string]any) error {
 	})
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(faults...)
+}
+
+// noApps complains of a key apps that holds no apps: the development app would
+// be served, and whoever has written the key believes it is not.
+func noApps(v any) (faults []error) {
+	const form = "must be a list: - id: ..., with the other keys of the app below id"
+	list, ok := v.([]any)
+	switch {
+	case v == nil, ok && len(list) == 0:
+		return []error{errors.New("apps: is empty: list an app below it (- id: ...), or leave apps out to serve the development app")}
+	case !ok:
+		return []error{errors.New("apps: " + form)}
+	}
+	for i, e := range list {
+		if _, ok := e.(map[string]any); !ok {
+			faults = append(faults, fmt.Errorf("apps[%d]: is no app: apps %s", i, form))
+		}
+	}
+	return faults
 }
 
 // each calls f for each map in a list.

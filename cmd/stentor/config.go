@@ -54,11 +54,25 @@ func (w *whole) Set(s string) error {
 	return nil
 }
 
+// configFile returns the configuration file's path, empty if there is to be
+// none. One that is named by nothing is meant, and lost on the way.
+func configFile(cmd *cobra.Command) (string, error) {
+	path, from := os.Getenv("STENTOR_CONFIG"), "STENTOR_CONFIG"
+	_, given := os.LookupEnv(from)
+	if f := cmd.Flags().Lookup("config"); f.Changed {
+		path, from, given = f.Value.String(), "--config", true
+	}
+	if given && path == "" {
+		return "", fmt.Errorf("%s is empty: name a file, or leave it out to run without one", from)
+	}
+	return path, nil
+}
+
 // loadConfig reads the configuration that a command line asks for.
 func loadConfig(cmd *cobra.Command) (gateway.Config, error) {
-	path, _ := cmd.Flags().GetString("config")
-	if path == "" {
-		path = os.Getenv("STENTOR_CONFIG")
+	path, err := configFile(cmd)
+	if err != nil {
+		return gateway.Config{}, &usageError{err}
 	}
 	values := map[string]any{}
 	for _, k := range gateway.Keys() {

@@ -211,6 +211,9 @@ func TestServeSubscribePublish(t *testing.T) {
 	if !strings.HasPrefix(s.log.String(), "{") { // JSON, since it is no terminal
 		t.Errorf("log %q", s.log.String())
 	}
+	if !strings.Contains(s.log.String(), `"level":"WARN","msg":"no app is configured, so the development app is served`) {
+		t.Errorf("no warning of the development app: %s", s.log)
+	}
 }
 
 // Subscribe comes back when the server does, and ends when it is sent away.
@@ -314,6 +317,8 @@ func TestExitCodes(t *testing.T) {
 	defer taken.Close()
 	file := filepath.Join(t.TempDir(), "c.yaml")
 	os.WriteFile(file, []byte("limits: {max_conections: 5}\nbogus: 1\n"), 0o600)
+	empty := filepath.Join(t.TempDir(), "empty.yaml")
+	os.WriteFile(empty, []byte("echo: true\napps:\n"), 0o600)
 	for _, c := range []struct {
 		env  []string
 		args []string
@@ -326,6 +331,11 @@ func TestExitCodes(t *testing.T) {
 		{nil, []string{"serve", "--admin", ":0"}, 2, "admin: "},
 		{nil, []string{"serve", "--config", "/no/such/file"}, 2, "/no/such/file"},
 		{nil, []string{"serve", "--config", file}, 2, "bogus: there is no such key"},
+		{nil, []string{"serve", "--config", ""}, 2, "--config is empty: name a file"},
+		{[]string{"STENTOR_CONFIG="}, []string{"checkconfig"}, 2, "STENTOR_CONFIG is empty: name a file"},
+		{[]string{"STENTOR_CONFIG="}, []string{"checkconfig", "--config", file}, 2, "bogus: there is no such key"},
+		{nil, []string{"serve", "--config", empty}, 2, "apps: is empty"},
+		{nil, []string{"checkconfig", "--config", empty}, 2, "apps: is empty"},
 		{[]string{"STENTOR_CONFIG=" + file}, []string{"checkconfig"}, 2, "did you mean max_connections?"},
 		{[]string{"STENTOR_LISTN=x"}, []string{"serve"}, 2, "STENTOR_LISTN"},
 		{nil, []string{"serve", "--bogus"}, 2, "unknown flag: --bogus"},

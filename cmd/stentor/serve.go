@@ -76,7 +76,7 @@ func serve(cfg gateway.Config, out io.Writer, log *slog.Logger) error {
 	public, admin := g.Addresses()
 	fmt.Fprintf(out, "stentor: ready, listening on %s, admin %s\n", join(public), name(admin))
 	if g.Development() {
-		log.Info("the development app is served: key dev-key, secret dev-secret; clients may do everything")
+		log.Warn("no app is configured, so the development app is served: whoever reaches a public address may do everything, directly or through a proxy (key dev-key, secret dev-secret)")
 	}
 
 	log.Info("stopping", "signal", (<-signals).String())
