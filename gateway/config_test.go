@@ -254,7 +254,7 @@ func TestValidate(t *testing.T) {
 		says   string // empty: valid
 	}{
 		"default":               {nil, ""},
-		"open with an app":      {func(c *Config) { app(nil)(c); c.Listen = []string{"0.0.0.0:80", "[::]:80", ":80"} }, ""},
+		"open with an app":      {func(c *Config) { app(nil)(c); c.Listen = []string{"0.0.0.0:80", "[::]:81", ":82"} }, ""},
 		"open in development":   {func(c *Config) { c.Listen = []string{"0.0.0.0:8080"} }, "listen: 0.0.0.0:8080 is reachable from outside"},
 		"all in development":    {func(c *Config) { c.Listen = []string{":8080"} }, "configure an app under apps"},
 		"a name in development": {func(c *Config) { c.Listen = []string{"example.com:80"} }, "listen: "},
@@ -263,6 +263,12 @@ func TestValidate(t *testing.T) {
 		"no address":            {func(c *Config) { c.Listen = nil }, "listen: no address"},
 		"no port":               {func(c *Config) { c.Listen = []string{"127.0.0.1"} }, "host:port"},
 		"a bad port":            {func(c *Config) { c.Listen = []string{"127.0.0.1:99999"} }, "no valid port"},
+		"admin on a public one": {func(c *Config) { c.Admin = c.Listen[0] }, "admin: 127.0.0.1:8080 is the same as 127.0.0.1:8080 of listen"},
+		"the same twice":        {func(c *Config) { c.Listen = []string{"127.0.0.1:80", "127.0.0.1:http"} }, "listen: 127.0.0.1:http is the same as 127.0.0.1:80 of listen"},
+		"all, written twice":    {func(c *Config) { app(nil)(c); c.Listen = []string{":80", "[::]:80"} }, "listen: [::]:80 is the same as :80"},
+		"a path twice":          {func(c *Config) { c.Listen = []string{"unix:/x/s", "unix:/x//s"} }, "listen: unix:/x//s is the same as unix:/x/s"},
+		"any port, twice":       {func(c *Config) { c.Listen, c.Admin = []string{"127.0.0.1:0", "127.0.0.1:0"}, "127.0.0.1:0" }, ""},
+		"a path like any port":  {func(c *Config) { c.Listen = []string{"unix:/x:0", "unix:/x:0"} }, "the same"},
 		"unix without path":     {func(c *Config) { c.Listen = []string{"unix:"} }, "without a path"},
 		"unix path too long":    {func(c *Config) { c.Listen = []string{"unix:/" + strings.Repeat("x", 120)} }, "107"},
 		"tls":                   {func(c *Config) { c.TLS.Cert = "x" }, "tls: "},
@@ -303,6 +309,22 @@ func TestValidate(t *testing.T) {
 				t.Error("the error tells a secret")
 			}
 		})
+	}
+}
+
+// An address that is none has one fault, even in development.
+func TestOneFault(t *testing.T) {
+	for _, address := range []string{":99999", "", "0.0.0.0", "a b:80", "unix:", "example.com:"} {
+		for _, change := range []func(*Config){
+			func(c *Config) { c.Listen = []string{address} },
+			func(c *Config) { c.Admin = address },
+		} {
+			c := Default()
+			change(&c)
+			if err := c.Validate(); err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "reachable") {
+				t.Errorf("%q: %v", address, err)
+			}
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -69,39 +70,67 @@ func (c Config) validateAddresses(fault faultFunc) {
 	if len(c.Listen) == 0 {
 		fault("listen", "no address: give one, 127.0.0.1:8080 for example")
 	}
+	taken := map[string]string{} // what an address comes to: how it is written
 	for _, a := range c.Listen {
-		checkAddress("listen", a, fault)
-		if len(c.Apps) == 0 && !loopback(a) {
+		if checkAddress("listen", a, taken, fault) && len(c.Apps) == 0 && !loopback(a) {
 			fault("listen", "%s is reachable from outside, and the development app, which lets everybody do everything, is for this machine only: configure an app under apps, or listen on 127.0.0.1", a)
 		}
 	}
-	checkAddress("admin", c.Admin, fault)
-	if len(c.Apps) == 0 && !loopback(c.Admin) {
+	if checkAddress("admin", c.Admin, taken, fault) && len(c.Apps) == 0 && !loopback(c.Admin) {
 		fault("admin", "%s is reachable from outside, and so are the development app and the profiles: configure an app under apps, or listen on 127.0.0.1", c.Admin)
 	}
 }
 
-func checkAddress(key, address string, fault faultFunc) {
+// checkAddress reports whether an address is in order. Those in taken are not
+// free any more; it adds its own.
+func checkAddress(key, address string, taken map[string]string, fault faultFunc) bool {
+	same, wrong := plainAddress(address)
+	if wrong != "" {
+		fault(key, "%s", wrong)
+		return false
+	}
+	if first, twice := taken[same]; twice {
+		fault(key, "%s is the same as %s of listen: each needs an address of its own", address, first)
+	}
+	if same != "" {
+		taken[same] = address
+	}
+	return true
+}
+
+// plainAddress returns one form for all ways to write an address, empty if the
+// system chooses the port, or else what is wrong with it.
+func plainAddress(address string) (plain, wrong string) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		switch {
 		case path == "":
-			fault(key, "unix: without a path: give one, unix:/run/stentor.sock for example")
+			return "", "unix: without a path: give one, unix:/run/stentor.sock for example"
 		case len(path) > 107:
-			fault(key, "the path of %s has %d bytes, the system allows 107", address, len(path))
+			return "", fmt.Sprintf("the path of %s has %d bytes, the system allows 107", address, len(path))
 		}
-		return
+		return "unix " + filepath.Clean(path), ""
 	}
-	host, port, err := net.SplitHostPort(address)
+	host, service, err := net.SplitHostPort(address)
 	if err != nil {
-		fault(key, "%q is no address: use host:port, [::]:8080 for all, or unix:/path", address)
-		return
+		return "", fmt.Sprintf("%q is no address: use host:port, [::]:8080 for all, or unix:/path", address)
 	}
-	if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
-		fault(key, "%q has no valid port (0 to 65535)", address)
+	port, err := net.LookupPort("tcp", service)
+	if err != nil || service == "" {
+		return "", fmt.Sprintf("%q has no valid port (0 to 65535)", address)
 	}
 	if strings.ContainsAny(host, "/ ") {
-		fault(key, "%q has no valid host", address)
+		return "", fmt.Sprintf("%q has no valid host", address)
 	}
+	if port == 0 {
+		return "", ""
+	}
+	if host == "" {
+		host = "::"
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.Unmap().String()
+	}
+	return fmt.Sprintf("%s:%d", strings.ToLower(host), port), ""
 }
 
 // loopback reports whether only this machine can reach an address.
