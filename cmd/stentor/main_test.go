@@ -276,6 +276,9 @@ func TestSignals(t *testing.T) {
 		if code := <-done; code != 0 {
 			t.Errorf("exit code %d\n%s", code, s.log)
 		}
+		if !regexp.MustCompile(`"msg":"stopped","took":"[0-9.]+m?s"`).MatchString(s.log.String()) {
+			t.Errorf("log %s", s.log)
+		}
 	})
 	t.Run("a closed terminal", func(t *testing.T) { // which may say so several times
 		s := start(t, nil, "--drain-window", "1h")
@@ -301,7 +304,7 @@ func TestSignals(t *testing.T) {
 		}
 		s.cmd.Process.Signal(syscall.SIGTERM)
 		soon(t, "it drains", func() bool { return strings.Contains(s.log.String(), "draining") })
-		if code := s.stop(syscall.SIGINT); code != 1 || !strings.Contains(s.log.String(), "second signal") {
+		if code := s.stop(syscall.SIGINT); code != 1 || !strings.Contains(s.log.String(), "second signal") || strings.Contains(s.log.String(), `"stopped"`) {
 			t.Errorf("exit code %d\n%s", code, s.log)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -80,6 +81,7 @@ func serve(cfg gateway.Config, out io.Writer, log *slog.Logger) error {
 	}
 
 	log.Info("stopping", "signal", (<-signals).String())
+	began := time.Now()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	go func() {
@@ -92,6 +94,9 @@ func serve(cfg gateway.Config, out io.Writer, log *slog.Logger) error {
 	err = g.Drain(ctx)
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		return cause
+	}
+	if err == nil {
+		log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String())
 	}
 	return err
 }
