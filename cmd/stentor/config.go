@@ -40,6 +40,20 @@ flag; a flag wins over the environment, the environment over the file. An empty
 variable sets nothing. Apps can be set in the file only.`
 }
 
+// onlyFlags refuses arguments, which may be what somebody gives a switch.
+func onlyFlags(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "bool" {
+			hint = fmt.Sprintf("; write --%s or --%s=true", f.Name, f.Name)
+		}
+	})
+	return fmt.Errorf("%q: %s takes flags only%s", args[0], cmd.Name(), hint)
+}
+
 // whole is a flag's whole number. pflag's own would read 010 as 8.
 type whole int
 
@@ -103,7 +117,7 @@ func newCheckconfig() *cobra.Command {
 		Long:  "Checkconfig reads the configuration as serve would, tells all that is wrong with\nit, or prints what is in effect, with secrets masked.",
 		Example: `  stentor checkconfig
   stentor checkconfig --limits.max-connections 100000`,
-		Args: cobra.NoArgs,
+		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd)
 			if err != nil {

@@ -352,6 +352,9 @@ func TestExitCodes(t *testing.T) {
 		{nil, []string{"publish", "news", "1", "--url", "ftp://x"}, 2, "ftp://x"},
 		{nil, []string{"publish", "news", "1", "--url", "http://127.0.0.1:1"}, 1, "cannot reach the gateway"},
 		{nil, []string{"subscribe"}, 2, "requires at least 1 arg"},
+		{nil, []string{"serve", "--echo", "yes"}, 2, "write --echo or --echo=true"},
+		{nil, []string{"checkconfig", "--reuse-port", "false"}, 2, "write --reuse-port or --reuse-port=true"},
+		{nil, []string{"--version"}, 0, ""},
 		{nil, []string{"version", "extra"}, 2, "extra"},
 		{nil, []string{"version"}, 0, ""},
 		{nil, []string{"help"}, 0, ""},
@@ -367,6 +370,15 @@ func TestExitCodes(t *testing.T) {
 		if strings.Contains(errs, "goroutine") {
 			t.Errorf("%q: %s", c.args, errs)
 		}
+	}
+}
+
+// The flag and the command tell the same version.
+func TestVersion(t *testing.T) {
+	_, flag, _ := run(t, nil, "--version")
+	_, cmd, _ := run(t, nil, "version")
+	if flag != cmd || !strings.HasPrefix(flag, "stentor ") {
+		t.Errorf("%q and %q", flag, cmd)
 	}
 }
 

@@ -33,7 +33,7 @@ once. Under nohup SIGHUP does nothing.`,
 		Example: `  stentor serve
   stentor serve --listen 127.0.0.1:9000 --admin 127.0.0.1:9001
   stentor serve --drain-window 5s --limits.max-connections 100000`,
-		Args: cobra.NoArgs,
+		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd)
 			if err != nil {
