@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -35,8 +36,8 @@ func (e *closeError) Error() string {
 }
 
 // dial connects and completes the handshake.
-func dial(ctx context.Context, url string) (*client, error) {
-	conn, br, _, err := ws.Dial(ctx, url)
+func dial(ctx context.Context, gw target, url string) (*client, error) {
+	conn, br, _, err := ws.Dialer{NetDial: gw.dial}.Dial(ctx, url)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +91,21 @@ func (c *client) receive() ([]byte, error) {
 			}
 		}
 	}
+}
+
+// tlsFault says what is wrong if TLS has failed in a way that the next attempt
+// would meet too, and nil otherwise.
+func tlsFault(err error) error {
+	var plain tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
+	var alert *net.OpError
+	switch {
+	case errors.As(err, &plain):
+		return fmt.Errorf("no TLS is spoken there: write http:// for https:// (%w)", err)
+	case errors.As(err, &certificate), errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error"):
+		return fmt.Errorf("no TLS connection: %w", err)
+	}
+	return nil
 }
 
 // lost says in words that the stream has ended.

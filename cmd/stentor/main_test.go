@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -255,7 +258,7 @@ func TestSubscribeComesBack(t *testing.T) {
 func TestSignals(t *testing.T) {
 	t.Run("one", func(t *testing.T) {
 		s := start(t, nil)
-		c, err := dial(t.Context(), "ws://"+s.public+"/ws")
+		c, err := dial(t.Context(), target{}, "ws://"+s.public+"/ws")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -351,7 +354,14 @@ func TestExitCodes(t *testing.T) {
 		{nil, []string{"publish", "--to-all", "news", "1"}, 2, "2 arguments, want 1"},
 		{nil, []string{"publish", "news", "1", "--url", "ftp://x"}, 2, "ftp://x"},
 		{nil, []string{"publish", "news", "1", "--url", "http://127.0.0.1:1"}, 1, "cannot reach the gateway"},
-		{nil, []string{"subscribe"}, 2, "requires at least 1 arg"},
+		{nil, []string{"publish", "news", "-1"}, 2, "stentor publish -- news -1"},
+		{nil, []string{"publish", "--to-all", "-{}", "--bogus"}, 2, "goes after --"},
+		{nil, []string{"publish", "news", "1", "--url", "http://"}, 2, "has no host"},
+		{nil, []string{"publish", "news", "1", "--url", "http://x:99999"}, 2, "has no valid port"},
+		{nil, []string{"publish", "news", "1", "--url", "unix:"}, 2, "has no path"},
+		{nil, []string{"subscribe"}, 2, "name a channel"},
+		{nil, []string{"subscribe", "--count", "-1", "news"}, 2, "--count is -1"},
+		{nil, []string{"subscribe", "news", "--url", "https://"}, 2, "has no host"},
 		{nil, []string{"serve", "--echo", "yes"}, 2, "write --echo or --echo=true"},
 		{nil, []string{"checkconfig", "--reuse-port", "false"}, 2, "write --reuse-port or --reuse-port=true"},
 		{nil, []string{"--version"}, 0, ""},
@@ -379,6 +389,77 @@ func TestVersion(t *testing.T) {
 	_, cmd, _ := run(t, nil, "version")
 	if flag != cmd || !strings.HasPrefix(flag, "stentor ") {
 		t.Errorf("%q and %q", flag, cmd)
+	}
+}
+
+func TestParseTarget(t *testing.T) {
+	for s, want := range map[string]target{
+		"127.0.0.1:8080":         {url: "http://127.0.0.1:8080"},
+		"localhost":              {url: "http://localhost"},
+		"http://[::1]:80/":       {url: "http://[::1]:80"},
+		"wss://push.example/a/":  {url: "https://push.example/a"},
+		"ws://push.example":      {url: "http://push.example"},
+		"unix:/run/stentor.sock": {"http://localhost", "/run/stentor.sock"},
+	} {
+		if got, err := parseTarget(s); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", s, got, err)
+		}
+	}
+}
+
+// Publish and subscribe reach a gateway on a unix socket too.
+func TestUnixSocket(t *testing.T) {
+	folder, err := os.MkdirTemp("", "stentor") // t.TempDir's may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	at := "unix:" + filepath.Join(folder, "s")
+	s := start(t, nil, "--listen", at)
+	sub := command(t, []string{"STENTOR_URL=" + at}, "subscribe", "news", "--count", "1", "--json")
+	var out, notes kit.Buffer
+	sub.Stdout, sub.Stderr = &out, &notes
+	if err := sub.Start(); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "the subscription", func() bool { return strings.Contains(notes.String(), "subscribed") })
+	if code, got, errs := run(t, []string{"HTTP_PROXY=http://192.0.2.1:1"}, "publish", "--url", at, "news", "--", "-1"); code != 0 || got != "{\"matched\":1}\n" {
+		t.Errorf("%d %s %s", code, got, errs)
+	}
+	if err := sub.Wait(); err != nil || !strings.Contains(out.String(), `"data":-1`) {
+		t.Errorf("%v %s %s", err, out.String(), notes.String())
+	}
+	s.stop(syscall.SIGTERM)
+}
+
+// Where TLS cannot succeed, subscribe says so and ends.
+func TestSubscribeTLS(t *testing.T) {
+	s := start(t, nil)
+	secure := httptest.NewTLSServer(http.NotFoundHandler()) // nobody knows its certificate
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer secure.Close()
+	old := httptest.NewUnstartedServer(http.NotFoundHandler())
+	old.Config.ErrorLog = log.New(io.Discard, "", 0)
+	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11}
+	old.StartTLS()
+	defer old.Close()
+	for url, says := range map[string]string{
+		"https://" + s.public: "no TLS is spoken there: write http://",
+		secure.URL:            "certificate",
+		old.URL:               "no TLS connection: ",
+	} {
+		if code, _, errs := run(t, nil, "subscribe", "news", "--url", url); code != 1 || !strings.Contains(errs, says) || strings.Contains(errs, "again in") {
+			t.Errorf("%s: exit code %d, %q; want %q in it", url, code, errs, says)
+		}
+	}
+}
+
+// Nobody comes back at once.
+func TestJitter(t *testing.T) {
+	for range 1000 {
+		if d := jitter(least); d < least || d >= 2*least {
+			t.Fatal(d)
+		}
 	}
 }
 

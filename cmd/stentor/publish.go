@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // publishFlags are those of publish.
@@ -54,6 +55,13 @@ With --to-user or --to-all there is no CHANNEL.`,
 			return publish(cmd, &f, args)
 		},
 	}
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		var unknown *pflag.NotExistError
+		if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "" {
+			err = fmt.Errorf("%w\nData that begins with - goes after --, for example: stentor publish -- news -1", err)
+		}
+		return usage(c, err)
+	})
 	fs := cmd.Flags()
 	fs.StringVar(&f.url, "url", "", urlHelp)
 	fs.StringVar(&f.secret, "secret", "", "the app's secret (environment: STENTOR_SECRET; default: the development app's)")
@@ -63,11 +71,6 @@ With --to-user or --to-all there is no CHANNEL.`,
 	fs.BoolVar(&f.wait, "wait", false, "wait until delivery has been tried, and print the counts")
 	return cmd
 }
-
-const (
-	urlHelp    = "the gateway's address (environment: STENTOR_URL; default " + defaultURL + ")"
-	defaultURL = "http://127.0.0.1:8080"
-)
 
 // or returns what a flag says, or else a variable of the environment, or else
 // def. The variables are no defaults of the flags: help would print them.
@@ -95,17 +98,19 @@ func publish(cmd *cobra.Command, f *publishFlags, args []string) error {
 	}
 	// By hand, since encoding would rewrite the data, which is to arrive as it is.
 	body = slices.Concat(body[:len(body)-1], []byte(`,"data":`), data, []byte{'}'})
-	base, err := httpURL(or(f.url, "STENTOR_URL", defaultURL))
+	gw, err := parseTarget(or(f.url, "STENTOR_URL", defaultURL))
 	if err != nil {
 		return &usageError{err}
 	}
-	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodPost, base+"/api/publish", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodPost, gw.url+"/api/publish", bytes.NewReader(body))
 	if err != nil {
 		return &usageError{err}
 	}
 	req.Header.Set("Authorization", "Bearer "+or(f.secret, "STENTOR_SECRET", "dev-secret"))
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = gw.dial
+	resp, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Do(req)
 	if err != nil {
 		return fmt.Errorf("cannot reach the gateway: %w", err)
 	}
@@ -149,18 +154,4 @@ func explain(body []byte) string {
 		return e.Error.Message
 	}
 	return strings.TrimSpace(string(body))
-}
-
-// httpURL brings an address to the form http://host:port.
-func httpURL(s string) (string, error) {
-	trimmed := strings.TrimRight(s, "/")
-	switch scheme, rest, ok := strings.Cut(trimmed, "://"); {
-	case !ok:
-		return "http://" + trimmed, nil
-	case scheme == "http" || scheme == "https":
-		return scheme + "://" + rest, nil
-	case scheme == "ws" || scheme == "wss":
-		return "http" + strings.TrimPrefix(scheme, "ws") + "://" + rest, nil
-	}
-	return "", fmt.Errorf("--url %q: use http://host:port", s)
 }

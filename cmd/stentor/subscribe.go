@@ -34,11 +34,23 @@ the channels, and comes back by itself when the connection is lost.`,
 		Example: `  stentor subscribe news
   stentor subscribe news presence-lobby --user alice --json
   stentor subscribe news --count 1`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0:
+				return errors.New("name a channel, for example: stentor subscribe news")
+			case f.count < 0:
+				return fmt.Errorf("--count is %d: it must not be negative", f.count)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			gw, err := parseTarget(or(f.url, "STENTOR_URL", defaultURL))
+			if err != nil {
+				return &usageError{err}
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			t := &tail{flags: &f, channels: args, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr()}
+			t := &tail{flags: &f, gw: gw, channels: args, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr()}
 			return t.run(ctx)
 		},
 	}
@@ -55,6 +67,7 @@ the channels, and comes back by itself when the connection is lost.`,
 // tail prints what arrives.
 type tail struct {
 	flags    *subscribeFlags
+	gw       target
 	channels []string
 	out      io.Writer // messages
 	notes    io.Writer // what happens to the connection
@@ -67,10 +80,15 @@ type final struct{ error }
 
 var errEnough = errors.New("enough messages have come")
 
+// Bounds of the wait before coming back.
+const (
+	least = 250 * time.Millisecond
+	most  = 10 * time.Second
+)
+
 // run connects again and again until ctx ends or there is no sense in it.
 func (t *tail) run(ctx context.Context) error {
-	const most = 10 * time.Second
-	for wait := 250 * time.Millisecond; ; wait = min(2*wait, most) {
+	for wait := least; ; wait = min(2*wait, most) {
 		began := time.Now()
 		err := t.once(ctx)
 		var f final
@@ -81,9 +99,9 @@ func (t *tail) run(ctx context.Context) error {
 			return f.error
 		}
 		if time.Since(began) > most {
-			wait = 250 * time.Millisecond
+			wait = least
 		}
-		pause := max(t.retry, time.Duration(rand.Int64N(int64(wait))))
+		pause := max(t.retry, jitter(wait))
 		t.retry = 0
 		fmt.Fprintf(t.notes, "stentor: %v; again in %v\n", err, pause.Round(time.Millisecond))
 		select {
@@ -94,34 +112,33 @@ func (t *tail) run(ctx context.Context) error {
 	}
 }
 
+// jitter returns a time from least to wait beyond it, so that the many who lost
+// one gateway do not come back as one.
+func jitter(wait time.Duration) time.Duration { return least + rand.N(wait) }
+
 // address makes the URL of the WebSocket.
-func (t *tail) address() (string, error) {
-	base, err := httpURL(or(t.flags.url, "STENTOR_URL", defaultURL))
-	if err != nil {
-		return "", final{&usageError{err}}
-	}
+func (t *tail) address() string {
 	q := url.Values{}
 	for name, v := range map[string]string{"app": t.flags.app, "token": or(t.flags.token, "STENTOR_TOKEN", ""), "user": t.flags.user} {
 		if v != "" {
 			q.Set(name, v)
 		}
 	}
-	return "ws" + strings.TrimPrefix(base, "http") + "/ws?" + q.Encode(), nil
+	return "ws" + strings.TrimPrefix(t.gw.url, "http") + "/ws?" + q.Encode()
 }
 
 // once is the life of one connection.
 func (t *tail) once(ctx context.Context) error {
-	address, err := t.address()
-	if err != nil {
-		return err
-	}
 	dialing, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	conn, err := dial(dialing, address)
+	conn, err := dial(dialing, t.gw, t.address())
 	if err != nil {
 		var status ws.StatusError
 		if errors.As(err, &status) && status < 500 {
 			return final{fmt.Errorf("the gateway refused the connection: %w", err)}
+		}
+		if fault := tlsFault(err); fault != nil {
+			return final{fault}
 		}
 		return fmt.Errorf("cannot connect: %w", err)
 	}
