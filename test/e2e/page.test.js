@@ -120,19 +120,24 @@ test("another channel can be listened to, and a reload keeps it", async (t) => {
   await connected(page, "news@home");
 });
 
-test("a name that the server refuses is explained, not tried again", async (t) => {
-  const server = await serve(t);
-  const page = await open(t, server, `/?channel=${encodeURIComponent("it's $(me)")}`);
-  await page.getByText(`Refused: the channel name has the character '\\''`).waitFor();
-  assert.equal(await page.locator("#state").getAttribute("data-state"), "refused");
-  assert.equal(await page.locator("#countdown").textContent(), "");
-  assert.equal(await page.getByRole("button", { name: "Publish" }).isDisabled(), true);
-  // Such a name does not get into a command for the shell.
-  assert.match(await page.locator("#curl").textContent(), /"channels":\["demo"\]/);
-  await page.getByLabel("Channel").fill("demo");
-  await page.getByRole("button", { name: "Listen" }).click();
-  await connected(page);
-});
+for (const name of ["it's $(me)", ".", "..", "demo/", "x".repeat(165), "a\n", "größe"]) {
+  test(`a name that no channel has is explained, not tried: ${JSON.stringify(name).slice(0, 20)}`, async (t) => {
+    const server = await serve(t);
+    const page = await open(t, server, `/?channel=${encodeURIComponent(name)}`);
+    await page.getByText("This is no name of a channel").waitFor();
+    assert.equal(await page.locator("#state").getAttribute("data-state"), "refused");
+    assert.equal(await page.locator("#countdown").textContent(), "");
+    assert.equal(await page.getByRole("button", { name: "Publish" }).isDisabled(), true);
+    // Such a name does not get into a command for the shell, nor does the page
+    // listen to what that command publishes to.
+    assert.match(await page.locator("#curl").textContent(), /"channels":\["demo"\]/);
+    assert.equal(await page.getByText("see it arrive on this page").isVisible(), false);
+    await page.getByLabel("Channel").fill("...");
+    await page.getByRole("button", { name: "Listen" }).click();
+    await connected(page, "...");
+    assert.equal(await page.getByText("see it arrive on this page").isVisible(), true);
+  });
+}
 
 test("the page comes back by itself when the server does", async (t) => {
   const server = await serve(t);
@@ -227,6 +232,7 @@ test("an anonymous app can be listened to and not published to", async (t) => {
   await page.getByLabel("Channel").fill("private-a");
   await page.keyboard.press("Enter");
   await page.getByText("Refused: a token must name this channel in its channels: private-a").waitFor();
+  assert.equal(await page.getByText("see it arrive on this page").isVisible(), false);
 });
 
 // No width makes the page scroll sideways, whatever arrives.

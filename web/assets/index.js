@@ -9,7 +9,7 @@ const LONGEST_WAIT = 30000;
 const PATIENCE = 10000; // ms, for an answer
 const STABLE = 5000; // ms, after which a connection counts as a success
 const REFUSALS = [4001, 4401, 4403]; // to come back would not help
-const HARMLESS = /^[\w=@,.;-]+$/; // names that mean nothing else to a shell
+const CHANNEL = /^(?!\.{1,2}$)[\w=@,.;-]{1,164}$/; // names that there may be; a shell takes them for nothing else
 
 const $ = (id) => document.getElementById(id);
 const http = location.origin;
@@ -33,7 +33,7 @@ function showHere() {
   $("version").textContent = here.version;
   $("mode").hidden = !here.development;
   $("secret").hidden = here.development;
-  for (const id of ["see", "listen", "log"]) $(id).hidden = !here.anonymous;
+  for (const id of ["listen", "log"]) $(id).hidden = !here.anonymous;
   $("say").hidden = !here.development;
   $("listeners").hidden = here.development || !here.anonymous;
   showAddresses();
@@ -58,7 +58,7 @@ function showAddresses() {
 // showCurl shows a command for the shell. The channel may come from a link that
 // somebody else has written.
 function showCurl() {
-  const to = HARMLESS.test(channel) ? channel : "demo";
+  const to = CHANNEL.test(channel) ? channel : "demo";
   const auth = here.development ? `'Authorization: Bearer ${here.secret}'` : `"Authorization: Bearer $STENTOR_SECRET"`;
   const body = JSON.stringify({ to: { channels: [to] }, data: "hello" });
   $("curl").textContent = `curl '${http}/api/publish' \\\n  -H ${auth} \\\n  -d '${body}'`;
@@ -92,7 +92,9 @@ async function connect() {
     }
   }
   showCurl();
-  if (here.anonymous) {
+  if (here.anonymous && !CHANNEL.test(channel)) {
+    show("refused", "This is no name of a channel: use up to 164 letters, digits and _ - = @ , . ; but not . or .. alone.");
+  } else if (here.anonymous) {
     listen(mine);
   } else if (here.apps > 1) {
     show("refused", "This page cannot listen here: there are several apps. A client says which with ?app=KEY, and who it is with &token=JWT.");
@@ -153,6 +155,7 @@ function show(state, words, mayConnect = false) {
   $("countdown").textContent = "";
   $("now").hidden = !mayConnect;
   $("send").disabled = state !== "connected";
+  $("see").hidden = state === "refused";
 }
 
 $("now").onclick = connect;
