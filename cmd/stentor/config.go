@@ -37,7 +37,8 @@ func addConfigFlags(cmd *cobra.Command) {
 Each key of the configuration can be set in the file, by an environment
 variable (limits.max_connections: STENTOR_LIMITS__MAX_CONNECTIONS) and by a
 flag; a flag wins over the environment, the environment over the file. An empty
-variable sets nothing. Apps can be set in the file only.`
+variable sets nothing, but STENTOR_CONFIG must name a file. Apps can be set in
+the file only.`
 }
 
 // onlyFlags refuses arguments, which may be what somebody gives a switch.
