@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,6 +35,9 @@ const patience = 30 * time.Second
 // process, with its exit code, signals and output.
 func TestMain(m *testing.M) {
 	if os.Getenv("RUN_MAIN_OF_STENTOR") == "1" {
+		if n, err := strconv.ParseUint(os.Getenv("RUN_WITH_DESCRIPTORS"), 10, 32); err == nil {
+			syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n})
+		}
 		main()
 		return
 	}
@@ -638,5 +642,45 @@ func TestHelp(t *testing.T) {
 	code, out, _ := run(t, nil, "serve", "--help")
 	if code != 0 || !strings.Contains(out, "STENTOR_LIMITS__MAX_CONNECTIONS") || !strings.Contains(out, "--limits.max-connections int") {
 		t.Errorf("%d %s", code, out)
+	}
+}
+
+// When clients have taken all descriptors that there are for them, the admin
+// listener still answers, and those who wait get the places that become free.
+func TestAdminOfFullProcess(t *testing.T) {
+	i := start(t, []string{"RUN_WITH_DESCRIPTORS=64"})
+	const n = 64
+	open := make(chan net.Conn, n)
+	for range n {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			c, _, _, err := ws.Dial(ctx, "ws://"+i.public+"/ws")
+			if err != nil {
+				t.Error(err)
+			}
+			open <- c
+		}()
+	}
+	admin := func(path string) string {
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+		resp, err := client.Get("http://" + i.admin + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s %v", path, resp.Status, err)
+		}
+		return string(body)
+	}
+	full := regexp.MustCompile(`(?m)^stentor_accept_errors_total [1-9]`)
+	soon(t, "the server is full", func() bool { return full.MatchString(admin("/metrics")) })
+	admin("/healthz")
+	for range n { // each that leaves makes room for another
+		if c := <-open; c != nil {
+			c.Close()
+		}
 	}
 }
