@@ -271,6 +271,7 @@ var wanted = map[error]string{
 	ws.ErrHandshakeBadProtocol:     "HTTP/1.1 is needed; a proxy may have to be told so (nginx: proxy_http_version 1.1)",
 	ws.ErrHandshakeBadMethod:       "GET is needed",
 	ws.ErrHandshakeBadHost:         "exactly one is needed",
+	ws.ErrHandshakeBadUpgrade:      "Upgrade: websocket is needed",
 	ws.ErrHandshakeBadConnection:   "Connection: Upgrade is needed; a proxy may have to be told to pass it on",
 	ws.ErrHandshakeBadSecKey:       "exactly one is needed, 16 bytes in base64",
 	ws.ErrHandshakeBadSecVersion:   "version 13 is needed",
