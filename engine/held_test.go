@@ -215,7 +215,7 @@ func TestAsksAndNeverReads(t *testing.T) {
 		const queue = 256 << 10
 		end := make(ends, 1)
 		opened := make(chan Conn, 1)
-		e, addr := newTest(t, Config{Inline: inline, QueueBytes: queue, IdleTimeout: time.Second, PongTimeout: time.Second,
+		e, addr := newTest(t, Config{Inline: inline, QueueBytes: queue, IdleTimeout: patience, PongTimeout: patience,
 			Handler: end.handlers(Handlers{
 				OnOpen:    func(c Conn) { opened <- c },
 				OnMessage: echoes.OnMessage,
@@ -239,7 +239,7 @@ func TestAsksAndNeverReads(t *testing.T) {
 		peak := 0
 		soon(t, "it is given up", func() bool {
 			peak = max(peak, c.Backlog())
-			e.now.Add(100)
+			e.now.Add(ticks(2 * patience))
 			e.sweepAll()
 			return len(end) == 1
 		})
@@ -252,11 +252,38 @@ func TestAsksAndNeverReads(t *testing.T) {
 	})
 }
 
+// So does one that has said goodbye behind what it asked for.
+func TestAsksClosesAndNeverReads(t *testing.T) {
+	end := make(ends, 1)
+	opened := make(chan Conn, 1)
+	closed := make(chan struct{})
+	answer := frame.Encode(ws.OpText, make([]byte, 64<<10))
+	e, addr := newTest(t, Config{IdleTimeout: patience, PongTimeout: patience, Handler: end.handlers(Handlers{
+		OnOpen:    func(c Conn) { narrow(c, 16<<10); opened <- c },
+		OnMessage: func(c Conn, _ Message) { <-closed; c.Send(answer, 1, Guard{}) },
+	})})
+	e.stopClock()
+	p := dial(t, addr, "/")
+	c := <-opened
+	p.write(strings.Repeat(masked(true, ws.OpText, "more"), 30) + masked(true, ws.OpClose, "\x03\xe8"))
+	soon(t, "its Close frame has come", func() bool { return c.c.has(flagDeaf) })
+	close(closed)
+	soon(t, "it is held up", func() bool { return c.c.has(flagParked) })
+	soon(t, "it is given up", func() bool {
+		e.now.Add(ticks(2 * patience))
+		e.sweepAll()
+		return len(end) == 1
+	})
+	if r := <-end; r.Cause != ByPongTimeout {
+		t.Errorf("reason %+v", r)
+	}
+}
+
 // One that is held up and reads, however slowly, is alive: it cannot answer a
 // ping that waits behind what it asked for.
 func TestReadsSlowly(t *testing.T) {
 	opened := make(chan Conn, 1)
-	e, addr := newTest(t, Config{Inline: true, QueueBytes: 256 << 10, IdleTimeout: time.Second, PongTimeout: time.Second,
+	e, addr := newTest(t, Config{Inline: true, QueueBytes: 256 << 10, IdleTimeout: patience, PongTimeout: patience,
 		Handler: Handlers{
 			OnOpen:    func(c Conn) { narrow(c, 16<<10); opened <- c },
 			OnMessage: echoes.OnMessage,
@@ -267,7 +294,7 @@ func TestReadsSlowly(t *testing.T) {
 	go p.flood(strings.Repeat(masked(true, ws.OpText, strings.Repeat("more ", 200)), 50))
 	soon(t, "it is held up", func() bool { return c.c.has(flagMuted) })
 	for rounds := 0; rounds < 10; {
-		e.now.Add(100)
+		e.now.Add(ticks(2 * patience))
 		e.sweepAll() // pings it
 		for sent := e.Stats().BytesOut; e.Stats().BytesOut == sent; {
 			if _, err := p.Read(make([]byte, 8<<10)); err != nil {

@@ -51,7 +51,7 @@ const (
 
 const (
 	flagPaused = flagPauseWork | flagPauseApp | flagPauseOut
-	// flagOurs is when silence says nothing of the peer.
+	// flagOurs is why nothing is read that the peer might say.
 	flagOurs = flagPauseWork | flagPauseApp | flagDeaf
 )
 

@@ -63,10 +63,14 @@ func (l *loop) sweepChunk(ch *chunk, now uint32) (actions int) {
 	return actions
 }
 
+// silenceIsOurs reports whether it says nothing of the peer that nothing comes.
+// Where work waits until the peer takes answers, it does.
+func (c *conn) silenceIsOurs() bool { return c.has(flagOurs) && !c.has(flagParked) }
+
 // ping asks a silent peer for a sign of life. The stamp is then that of the
 // ping; any byte from the peer sets it anew.
 func (l *loop) ping(c *conn) {
-	if c.has(flagOurs) {
+	if c.silenceIsOurs() {
 		c.touch(l.now())
 		return
 	}
@@ -82,7 +86,7 @@ func (l *loop) ping(c *conn) {
 // pongMissing ends a connection whose peer is gone. It still gets a Close
 // frame, in case that only its answers are lost.
 func (l *loop) pongMissing(c *conn) {
-	if c.has(flagOurs) {
+	if c.silenceIsOurs() {
 		c.touch(l.now())
 		return
 	}
