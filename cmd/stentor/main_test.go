@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -565,6 +566,10 @@ func TestSubscribePatience(t *testing.T) {
 // The script that runs the server from source passes signals on, once, and exit
 // codes back, and leaves nothing behind.
 func TestRunScript(t *testing.T) {
+	// Where the tests run in the background, Ctrl-C is ignored, by bash too.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, os.Interrupt)
+	defer signal.Stop(heard)
 	config := filepath.Join(t.TempDir(), "c.yaml")
 	if err := os.WriteFile(config, []byte("apps: [{id: shop, key: shop-key, secret: shop-secret}]\n"), 0o600); err != nil {
 		t.Fatal(err)
