@@ -229,6 +229,16 @@ func (l *loop) workDone(c *conn) {
 	}
 }
 
+// freePinned does what workDone could not, after run has returned and the pool
+// is closed.
+func (l *loop) freePinned() {
+	for _, ch := range l.slab.chunks {
+		for i := range ch.conns {
+			l.workDone(&ch.conns[i])
+		}
+	}
+}
+
 func (l *loop) freeSlot(c *conn) {
 	c.word.retire()
 	c.data = nil

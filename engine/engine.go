@@ -243,6 +243,9 @@ func (e *Engine) shutdown(ctx context.Context) error {
 	if poolErr := e.workers.Close(5 * time.Second); poolErr != nil && err == nil {
 		err = errors.New("engine: handlers are still running")
 	}
+	for _, l := range e.loops {
+		l.freePinned()
+	}
 	return errors.Join(err, <-webErr)
 }
 

@@ -440,8 +440,9 @@ func TestUnixSocket(t *testing.T) {
 // Where TLS cannot succeed, subscribe says so and ends.
 func TestSubscribeTLS(t *testing.T) {
 	s := start(t, nil)
-	secure := httptest.NewTLSServer(http.NotFoundHandler()) // nobody knows its certificate
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS() // nobody knows its certificate
 	defer secure.Close()
 	old := httptest.NewUnstartedServer(http.NotFoundHandler())
 	old.Config.ErrorLog = log.New(io.Discard, "", 0)
