@@ -11,6 +11,9 @@ import (
 func (g *Gateway) publicHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", page("index.html"))
+	mux.Handle("GET /chat", page("chat.html"))
+	mux.Handle("GET /stentor.js", library(web.Client))
+	mux.Handle("GET /stentor.global.js", library(web.GlobalClient()))
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", secured(http.FileServerFS(web.Assets))))
 	mux.Handle("GET /assets/here.json", secured(http.HandlerFunc(g.here)))
 	for _, path := range []string{"/ws", "/raw/"} {
