@@ -1,6 +1,6 @@
 # Short names for the scripts, which say what they do.
 
-.PHONY: run test lint fuzz bench bench-core e2e
+.PHONY: run test lint fuzz bench bench-core client e2e
 
 run:
 	scripts/run.sh
@@ -18,6 +18,9 @@ bench: bench-core
 
 bench-core:
 	scripts/bench-core.sh
+
+client:
+	scripts/client.sh
 
 e2e:
 	scripts/e2e.sh

@@ -27,5 +27,6 @@ run "gofmt, vet, staticcheck, and a build for macOS" scripts/lint.sh
 run "tests" go test -timeout 5m ./...
 run "tests with the race detector" go test -race -timeout 5m ./...
 run "benchmarks module: vet and tests" benchmarks
+run "browser client" scripts/client.sh
 run "end-to-end tests" scripts/e2e.sh
 printf '\nAll tests have passed, in %d s.\n' "$SECONDS"
