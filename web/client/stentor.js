@@ -3,6 +3,7 @@
 // What it speaks is docs/protocol.md, the native dialect.
 
 const STABLE = 5000; // ms, after which a connection counts as a success
+const LONGEST = 3600e3; // ms, of any wait
 const BUFFERED = 4 << 20; // bytes that may wait in the socket
 const STAY_AWAY = [4001, 4403]; // no such app; told to stay away
 const UNAUTHORISED = 4401;
@@ -175,8 +176,10 @@ class Stentor extends Emitter {
     }
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     this.#options = { ...DEFAULTS, ...given };
-    for (const name of ["queue", "heartbeat", "patience", "least", "most"]) {
-      if (!(this.#options[name] >= 0)) throw new TypeError(`the option "${name}" must be a number, 0 or more`);
+    if (!(this.#options.queue >= 0)) throw new TypeError('the option "queue" must be a number, 0 or more');
+    for (const name of ["heartbeat", "patience", "least", "most"]) {
+      const ms = this.#options[name];
+      if (!(ms > 0 && ms <= LONGEST)) throw new TypeError(`the option "${name}" must be a number of milliseconds, up to ${LONGEST}`);
     }
     this.#url = address(url);
     this.client = undefined;
@@ -199,15 +202,16 @@ class Stentor extends Emitter {
   /** close ends the connection for good, until connect. */
   close() {
     if (this.#state === "closed") return;
-    const socket = this.#abandon();
-    socket?.close(1000);
+    const socket = this.#socket;
     this.#end(1000, "closed by the page");
+    socket?.close(1000);
   }
 
   /** subscribe listens to a channel, from now on and after each loss. */
   subscribe(channel) {
     if (typeof channel !== "string") throw new TypeError("a channel's name must be a string");
     let subscription = this.#subscriptions.get(channel);
+    this.#given.delete(subscription); // from now on it is the page's, too
     if (subscription && subscription.state !== "refused") return subscription;
     if (!subscription) {
       subscription = new Subscription(this, channel);
@@ -254,8 +258,9 @@ class Stentor extends Emitter {
     const turn = ++this.#turn;
     this.#clear();
     this.#watch();
-    this.#become("connecting");
     this.#timers.connect = setTimeout(() => this.#giveUp(SILENT, "no welcome in time"), this.#options.patience);
+    this.#become("connecting");
+    if (turn !== this.#turn) return; // a handler has closed it
     const url = new URL(this.#url);
     try {
       const { app, token, user } = this.#options;
@@ -272,32 +277,12 @@ class Stentor extends Emitter {
     try {
       this.#socket = new Socket(url.href);
     } catch (error) { // no such class; or ws: from a page of https:
-      this.#abandon();
       this.#end(undefined, `cannot connect: ${error?.message ?? error}`);
       return;
     }
     this.#socket.onmessage = ({ data }) => { if (turn === this.#turn) this.#hear(data); };
     this.#socket.onclose = ({ code, reason }) => { if (turn === this.#turn) this.#lost(code, reason); };
     this.#socket.onerror = () => {}; // onclose follows
-  }
-
-  // abandon forgets the connection, which may live on a while without a say.
-  #abandon() {
-    this.#turn++;
-    this.#clear();
-    const socket = this.#socket;
-    this.#socket = undefined;
-    this.#welcomed = false;
-    const asked = [...this.#asked.values()];
-    this.#asked.clear();
-    for (const subscription of this.#subscriptions.values()) {
-      if (this.#given.has(subscription)) this.#forget(subscription);
-      else if (subscription.state === "subscribed") subscription[emit]("state", "pending");
-    }
-    for (const { reject } of asked) {
-      reject(new StentorError("lost", "the connection was lost before an answer came: it may have been done, or not"));
-    }
-    return socket;
   }
 
   #giveUp(code, reason) {
@@ -307,9 +292,7 @@ class Stentor extends Emitter {
   }
 
   #lost(code, reason) {
-    const wasWelcomed = this.#welcomed;
-    this.#abandon();
-    const newToken = wasWelcomed && typeof this.#options.token === "function";
+    const newToken = this.#welcomed && typeof this.#options.token === "function";
     if (STAY_AWAY.includes(code) || code === UNAUTHORISED && !newToken) {
       this.#end(code, reason);
       return;
@@ -317,19 +300,43 @@ class Stentor extends Emitter {
     const { least, most } = this.#options;
     const wait = Math.random() * Math.min(most, least * 2 ** this.#failures++) + (this.#hint ?? 0);
     this.#hinted = this.#hint !== undefined;
-    this.#hint = undefined;
-    this.#timers.retry = setTimeout(() => this.#open(), wait);
-    this.#become("waiting", { code, reason, retryAt: Date.now() + wait });
+    this.#leave("waiting", { code, reason, retryAt: Date.now() + wait }, () => {
+      this.#timers.retry = setTimeout(() => this.#open(), wait);
+    });
   }
 
   // end is the end without a way back, but by connect.
   #end(code, reason) {
     this.#failures = 0;
-    this.#hint = undefined;
     this.#unwatch();
     const queue = this.#queue.splice(0);
-    this.#become("closed", { code, reason });
+    this.#leave("closed", { code, reason });
     for (const { reject } of queue) reject(new StentorError("closed", `the connection is closed: ${reason || code}`));
+  }
+
+  // leave forgets the connection, which may live on a while without a say. All
+  // is in order before any handler is called, which may close or connect.
+  #leave(state, why, then) {
+    this.#turn++;
+    this.#clear();
+    this.#socket = undefined;
+    this.#welcomed = false;
+    this.#hint = undefined;
+    const subscriptions = [...this.#subscriptions.values()];
+    const given = [...this.#given];
+    const asked = [...this.#asked.values()];
+    this.#asked.clear();
+    then?.();
+    this.#become(state, why);
+    for (const { reject } of asked) {
+      reject(new StentorError("lost", "the connection was lost before an answer came: it may have been done, or not"));
+    }
+    for (const subscription of given) {
+      if (this.#given.has(subscription)) this.#forget(subscription);
+    }
+    for (const subscription of subscriptions) {
+      if (subscription.state === "subscribed" && !this.#welcomed) subscription[emit]("state", "pending");
+    }
   }
 
   #become(state, why = {}) {
@@ -430,7 +437,7 @@ class Stentor extends Emitter {
         break;
       }
       case "bye":
-        this.#hint = m.retry_ms;
+        this.#hint = Math.min(Math.max(Number(m.retry_ms) || 0, 0), LONGEST);
         break;
     }
   }
@@ -446,7 +453,6 @@ class Stentor extends Emitter {
     this.user = m.user;
     this.#maxBytes = m.max_bytes ?? Infinity;
     this.#welcomed = true;
-    this.#hint = undefined;
     clearTimeout(this.#timers.connect);
     this.#timers.stable = setTimeout(() => { this.#failures = 0; }, STABLE);
     this.#timers.beat = setTimeout(() => this.#beat(), this.#options.heartbeat);
@@ -464,7 +470,7 @@ class Stentor extends Emitter {
       resolve: (m) => {
         if (!current()) return;
         if (m.members) subscription[emit]("roster", m.members);
-        subscription[emit]("state", "subscribed");
+        if (current()) subscription[emit]("state", "subscribed");
       },
       reject: (error) => { if (current()) subscription[emit]("state", "refused", error); },
     });
@@ -482,7 +488,7 @@ class Stentor extends Emitter {
   }
 
   #forget(subscription) {
-    this.#subscriptions.delete(subscription.channel);
+    if (this.#subscriptions.get(subscription.channel) === subscription) this.#subscriptions.delete(subscription.channel);
     this.#given.delete(subscription);
     subscription[emit]("state", "ended");
   }

@@ -162,6 +162,17 @@ test("what the backend has given ends with the connection", async () => {
   assert.deepEqual(last().sent, []);
 });
 
+test("what the backend has given and the page wants, too, comes back", async () => {
+  const stentor = await connected();
+  last().says({ type: "subscribed", channel: "private-given" });
+  const given = stentor.subscribe("private-given");
+  last().goes();
+  assert.equal(given.state, "pending");
+  await pass(1000);
+  last().welcomes();
+  assert.deepEqual(last().sent.map(({ channel }) => channel), ["private-given"]);
+});
+
 // Presence.
 
 test("members are those of the list, and who came and went since", async () => {

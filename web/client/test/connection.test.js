@@ -36,6 +36,8 @@ test("what makes no sense is refused at once", () => {
     ["wss://example.com", { tokken: "x" }, /no option "tokken"/],
     ["wss://example.com", { queue: -1 }, /"queue" must be a number/],
     ["wss://example.com", { heartbeat: "soon" }, /"heartbeat" must be a number/],
+    ["wss://example.com", { patience: 0 }, /"patience" must be a number of milliseconds, up to/],
+    ["wss://example.com", { most: Infinity }, /"most" must be/], // no timer is so long
   ]) {
     assert.throws(() => new Stentor(url, { WebSocket: FakeSocket, ...options }), { name: "TypeError", message: says });
   }
@@ -365,6 +367,53 @@ test("a handler may take itself away", async () => {
   stentor.on("message", () => heard.push("second"));
   last().says({ type: "message" }, { type: "message" });
   assert.deepEqual(heard, ["first", "second", "second"]);
+});
+
+test("a handler may close and connect", async () => {
+  for (const state of ["connecting", "connected", "waiting"]) {
+    const stentor = await client();
+    stentor.on("state", (now) => { if (now === state) stentor.close(); });
+    last().welcomes();
+    if (state !== "connected") last().goes();
+    await pass(1e6);
+    assert.equal(stentor.state, "closed", state);
+  }
+  const stentor = await client();
+  stentor.on("state", (now) => { if (now === "waiting" || now === "closed") stentor.connect(); });
+  last().goes();
+  assert.equal(stentor.state, "connecting");
+  last().welcomes();
+  stentor.close();
+  assert.equal(stentor.state, "connecting");
+  last().welcomes();
+  await pass(20000);
+  assert.equal(stentor.state, "connected");
+});
+
+test("a subscription's handler may close", async () => {
+  const stentor = await connected();
+  const room = stentor.subscribe("presence-room");
+  const off = room.on("members", () => stentor.close());
+  last().answers({ members: [{ user: "ann" }] });
+  assert.deepEqual([stentor.state, room.state], ["closed", "pending"]);
+  off();
+  stentor.connect();
+  last().welcomes();
+  last().answers({ members: [{ user: "ann" }] });
+  room.on("state", () => stentor.close());
+  last().goes();
+  assert.equal(stentor.state, "closed");
+  await pass(1e6);
+  assert.equal(stentor.state, "closed");
+});
+
+test("no hint makes the wait endless", async () => {
+  for (const [hint, wait] of [[1e15, 3600e3], [-5, 0], ["soon", 0], [undefined, 0], ["2000", 2000]]) {
+    const stentor = await connected();
+    last().says({ type: "bye", code: 1012, retry_ms: hint });
+    last().goes(1012);
+    assert.equal(stentor.retryAt, Date.now() + wait + 500);
+  }
 });
 
 test("what is no message of a Stentor does no harm", async () => {
