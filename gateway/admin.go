@@ -49,6 +49,7 @@ func (g *Gateway) adminHandler() http.Handler {
 		debug.FreeOSMemory() // collects garbage first
 		fmt.Fprintln(w, "ok")
 	}))
+	g.serveAssets(mux) // for the page at /api
 	return apiFirst(g.apiHandler(), mux)
 }
 

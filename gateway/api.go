@@ -33,6 +33,8 @@ func (g *Gateway) apiHandler() http.Handler {
 	} {
 		mux.Handle(pattern, g.authorised(f))
 	}
+	mux.Handle("GET /api", page("api.html"))
+	mux.Handle("GET /api/openapi.json", secured(http.HandlerFunc(describe)))
 	return g.timed(jsonErrors(mux))
 }
 
@@ -130,7 +132,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 // path that the mux would clean is none of the API's.
 func jsonErrors(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		nothing := notFound("there is nothing at %s: see docs/http-api.md", r.URL.Path)
+		nothing := notFound("there is nothing at %s: see /api", r.URL.Path)
 		if p := r.URL.EscapedPath(); strings.TrimSuffix(p, "/") != path.Clean(p) {
 			refuse(w, r, nothing)
 			return

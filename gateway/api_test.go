@@ -128,7 +128,7 @@ func TestAPIErrors(t *testing.T) {
 		{"POST", "/api/publish", "dev-secret", `{"to":{"users":[` + strings.Repeat(`"u",`, maxTargets) + `"u"]}}`, 413, "too_large", "10000"},
 		{"GET", "/api/publish", "dev-secret", ``, 405, "method_not_allowed", "POST"},
 		{"GET", "/api/nothing", "dev-secret", ``, 404, "not_found", "/api/nothing"},
-		{"GET", "/api", "dev-secret", ``, 404, "not_found", "nothing at /api:"},
+		{"POST", "/api", "dev-secret", ``, 405, "method_not_allowed", "GET"},
 		{"GET", "/api/", "dev-secret", ``, 404, "not_found", "nothing at /api/:"},
 		{"POST", "//api/publish", "dev-secret", `{}`, 404, "not_found", "nothing at //api/publish:"},
 		{"POST", "/api//publish", "dev-secret", `{}`, 404, "not_found", "nothing at /api//publish:"},
@@ -162,17 +162,11 @@ func TestAPIErrors(t *testing.T) {
 		}
 	}
 	// The scheme is Bearer, in any case of letters; Basic is not it.
-	req, _ := http.NewRequest("GET", "http://"+s.addr+"/api/channels", nil)
 	for header, want := range map[string]int{"bearer dev-secret": 200, "Bearer  dev-secret ": 200, "Basic dev-secret": 401, "dev-secret": 401} {
+		req := s.request("GET", s.addr, "/api/channels", "", "")
 		req.Header.Set("Authorization", header)
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Errorf("Authorization %q: %s", header, resp.Status)
+		if e := s.do(req); e.status != want {
+			t.Errorf("Authorization %q: %d %s", header, e.status, e.answer)
 		}
 	}
 }
@@ -190,15 +184,9 @@ func TestAPIQueries(t *testing.T) {
 	s.api("GET", "/api/users/ann", "", fmt.Sprintf(`{"clients":[{"id":"%s","channels":["news","presence-a"]}],"online":true,"user":"ann"}`, w["client"]))
 	s.api("GET", "/api/users/b%C3%B6b", "", `{"clients":[],"online":false,"user":"böb"}`)
 	// The admin listener serves it too.
-	req, _ := http.NewRequest("GET", "http://"+s.admin+"/api/channels?prefix=news", nil)
-	req.Header.Set("Authorization", "Bearer dev-secret")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if b, _ := io.ReadAll(resp.Body); string(b) != `{"channels":{"news":{"subscriptions":1}}}`+"\n" {
-		t.Errorf("admin: %s", b)
+	e := s.do(s.request("GET", s.admin, "/api/channels?prefix=news", "dev-secret", ""))
+	if string(e.answer) != `{"channels":{"news":{"subscriptions":1}}}`+"\n" {
+		t.Errorf("admin: %s", e.answer)
 	}
 }
 
@@ -218,15 +206,10 @@ func TestAPIDisconnect(t *testing.T) {
 	}
 	s.api("POST", "/api/users/nobody/disconnect", "", `{"disconnected":0}`)
 	// An empty body may come in chunks too.
-	req, _ := http.NewRequest("POST", "http://"+s.addr+"/api/users/nobody/disconnect", io.MultiReader())
-	req.Header.Set("Authorization", "Bearer dev-secret")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if b, _ := io.ReadAll(resp.Body); len(req.TransferEncoding) == 0 && req.ContentLength != 0 || string(b) != `{"disconnected":0}`+"\n" {
-		t.Errorf("%s %s", resp.Status, b)
+	req := s.request("POST", s.addr, "/api/users/nobody/disconnect", "dev-secret", "")
+	req.Body, req.ContentLength = io.NopCloser(io.MultiReader()), -1
+	if e := s.do(req); string(e.answer) != `{"disconnected":0}`+"\n" {
+		t.Errorf("%d %s", e.status, e.answer)
 	}
 }
 
@@ -318,9 +301,9 @@ func TestAPIBackpressure(t *testing.T) {
 // The admin listener is as strict with paths as the public one.
 func TestAPIPathsOfAdmin(t *testing.T) {
 	s := newTest(t, nil)
-	for _, path := range []string{"/api", "//api/channels", "/api//channels"} {
-		if status, body := s.fetch(path); status != 404 || !strings.Contains(body, "nothing at "+path+":") {
-			t.Errorf("%s: %d %s", path, status, body)
+	for _, path := range []string{"/api/", "//api/channels", "/api//channels"} {
+		if e := s.do(s.request("GET", s.admin, path, "", "")); e.status != 404 || !strings.Contains(string(e.answer), "nothing at "+path+":") {
+			t.Errorf("%s: %d %s", path, e.status, e.answer)
 		}
 	}
 }
@@ -344,6 +327,8 @@ func (s *server) unfinished(address, request, header string) (status int, answer
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	method, path, _ := strings.Cut(request, " ")
+	s.holds(&exchange{s.request(method, address, path, "", ""), nil, resp.StatusCode, resp.Header, b})
 	return resp.StatusCode, string(b)
 }
 

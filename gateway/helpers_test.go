@@ -196,15 +196,26 @@ func (p *peer) wantClose(code int) (reason string) {
 	}
 }
 
-// call makes a request of the API.
-func (s *server) call(method, path, secret, body string) (status int, answer string) {
+// request makes a request to one of the listeners.
+func (s *server) request(method, address, path, secret, body string) *http.Request {
 	s.t.Helper()
-	req, err := http.NewRequest(method, "http://"+s.addr+path, bytes.NewReader([]byte(body)))
+	req, err := http.NewRequest(method, "http://"+address+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	if secret != "" {
 		req.Header.Set("Authorization", "Bearer "+secret)
+	}
+	return req
+}
+
+// exchange sends a request and reads the answer.
+func (s *server) exchange(req *http.Request) *exchange {
+	s.t.Helper()
+	var sent []byte
+	if req.Body != nil && req.Body != http.NoBody {
+		sent, _ = io.ReadAll(req.Body)
+		req.Body = io.NopCloser(bytes.NewReader(sent))
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -215,7 +226,22 @@ func (s *server) call(method, path, secret, body string) (status int, answer str
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return resp.StatusCode, strings.TrimSuffix(string(b), "\n")
+	return &exchange{req, sent, resp.StatusCode, resp.Header, b}
+}
+
+// do is exchange, for what the API's description must describe.
+func (s *server) do(req *http.Request) *exchange {
+	s.t.Helper()
+	e := s.exchange(req)
+	s.holds(e)
+	return e
+}
+
+// call makes a request of the API.
+func (s *server) call(method, path, secret, body string) (status int, answer string) {
+	s.t.Helper()
+	e := s.do(s.request(method, s.addr, path, secret, body))
+	return e.status, strings.TrimSuffix(string(e.answer), "\n")
 }
 
 // api makes a request with the development app's secret that must succeed.

@@ -14,8 +14,7 @@ func (g *Gateway) publicHandler() http.Handler {
 	mux.Handle("GET /chat", page("chat.html"))
 	mux.Handle("GET /stentor.js", library(web.Client))
 	mux.Handle("GET /stentor.global.js", library(web.GlobalClient()))
-	mux.Handle("GET /assets/", http.StripPrefix("/assets/", secured(http.FileServerFS(web.Assets))))
-	mux.Handle("GET /assets/here.json", secured(http.HandlerFunc(g.here)))
+	g.serveAssets(mux)
 	for _, path := range []string{"/ws", "/raw/"} {
 		mux.HandleFunc(path, wantsWebSocket)
 	}
@@ -23,6 +22,13 @@ func (g *Gateway) publicHandler() http.Handler {
 		mux.HandleFunc("/echo", wantsWebSocket)
 	}
 	return apiFirst(g.apiHandler(), mux)
+}
+
+// serveAssets serves what the pages need.
+func (g *Gateway) serveAssets(mux *http.ServeMux) {
+	mux.Handle("GET /assets/", http.StripPrefix("/assets/", secured(http.FileServerFS(web.Assets))))
+	mux.Handle("GET /assets/openapi.json", secured(http.HandlerFunc(describe))) // the file has no version
+	mux.Handle("GET /assets/here.json", secured(http.HandlerFunc(g.here)))
 }
 
 // page serves one of the embedded pages.
@@ -46,7 +52,7 @@ func secured(h http.Handler) http.Handler {
 	})
 }
 
-// here tells the first page what runs. The secret is told only where everybody
+// here tells the pages what runs. The secret is told only where everybody
 // knows it.
 func (g *Gateway) here(w http.ResponseWriter, r *http.Request) {
 	secret := ""
