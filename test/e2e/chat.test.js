@@ -217,6 +217,7 @@ test("rooms are joined, switched and left, with what is new counted", async (t) 
   for (let i = 0; i < 2; i++) await alice.getByRole("button", { name: "Leave" }).click();
   assert.equal(await alice.evaluate(() => document.activeElement.id), "name");
   await here(bob, "bob");
+  assert.equal(await alice.title(), "Chat");
   await alice.reload();
   await alice.getByLabel("Nickname").waitFor();
   await alice.getByLabel("Nickname").fill("alice");
@@ -318,7 +319,7 @@ test("a message over the limit is not sent", async (t) => {
   await text.fill("x".repeat(450));
   assert.equal(await alice.locator("#length").textContent(), "");
   await text.fill("x".repeat(451));
-  await alice.getByText("451 of 500 characters").waitFor();
+  await alice.getByText("451 of 500 characters.").waitFor();
   await text.fill("\u{1f600}".repeat(502));
   await alice.keyboard.press("Enter");
   await alice.getByRole("alert").filter({ hasText: "Not sent: 2 too many characters." }).waitFor();
@@ -592,6 +593,8 @@ for (const [name, options] of [
     await page.getByLabel("Message", { exact: true }).fill("bob: see you");
     const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(wide <= room, `the page is ${wide} wide, the window ${room}`);
+    const [high, end, window] = await page.evaluate(() => [document.documentElement.scrollHeight, document.querySelector("#say").getBoundingClientRect().bottom, innerHeight]);
+    if (name !== "keyboard") assert.ok(high <= window && end > window - 60, `the page is ${high} high, the window ${window}, and writing ends at ${end}`);
     const outside = await page.evaluate(() => [...document.querySelectorAll("body :not(option, optgroup)")]
       .filter((e) => e.checkVisibility() && !e.parentElement.closest("#rooms") && e.getBoundingClientRect().right > innerWidth - 15)
       .map((e) => e.id || e.outerHTML));
@@ -603,6 +606,30 @@ for (const [name, options] of [
     const poor = await page.evaluate(contrast);
     assert.deepEqual(poor, []);
     await shoot(page, `chat-${name}`);
+    // With all that may go wrong at once, nothing covers anything else.
+    await page.evaluate(() => document.activeElement.blur());
+    if (!await page.locator("#members").isVisible()) await page.locator("summary").click();
+    await page.getByLabel("Another room").fill("no room");
+    await page.keyboard.press("Enter");
+    await server.post("/api/users/alice/disconnect", { reason: "enough for today, come back tomorrow" });
+    await page.getByText("Refused: enough").waitFor();
+    await say(page, "but");
+    await page.getByRole("button", { name: "Send again" }).waitFor();
+    await say(page, "x".repeat(510), "everyone");
+    await page.getByText("Not sent: 10").waitFor();
+    await shoot(page, `chat-${name}-wrong`);
+    assert.deepEqual(await page.evaluate(contrast), []);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    assert.ok((await page.locator("header").boundingBox()).height < 140);
+    assert.deepEqual(await page.evaluate(() => {
+      const parts = [...document.querySelectorAll("header, nav, h2, #leave, #here, #box, #say")].filter((e) => e.checkVisibility());
+      const boxes = parts.map((e) => e.getBoundingClientRect());
+      return parts.flatMap((e, i) => parts.slice(i + 1).filter((_, j) => {
+        const [a, b] = [boxes[i], boxes[i + 1 + j]];
+        return a.left < b.right - 4 && b.left < a.right - 4 && a.top < b.bottom - 4 && b.top < a.bottom - 4;
+      }).map((other) => `${e.id || e.localName} and ${other.id || other.localName}`));
+    }), []);
+    assert.ok((await page.locator("#box").boundingBox()).height > 70);
   });
 }
 

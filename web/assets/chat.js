@@ -45,6 +45,7 @@ function leave() {
   $("outbox").replaceChildren();
   client.close();
   keep();
+  showUnread();
   for (const id of ["chat", "state"]) $(id).hidden = true;
   $("enter").hidden = false;
   $("name").focus();
@@ -151,7 +152,7 @@ function showUnread() {
     news.textContent = unread ? `${unread} new` : "";
     sum += unread;
   }
-  if (room) document.title = `${sum ? `(${sum}) ` : ""}${room.name} – Chat`;
+  document.title = rooms.size ? `${sum ? `(${sum}) ` : ""}${room.name} – Chat` : "Chat";
 }
 
 document.addEventListener("visibilitychange", read);
@@ -220,7 +221,7 @@ function addressed() {
 function measure() {
   const { all, user, text } = addressed();
   const length = [...text].length;
-  $("length").textContent = length > NEAR ? `${length} of ${LONGEST} characters` : "";
+  $("length").textContent = length > NEAR ? `${length} of ${LONGEST} characters.` : "";
   const whom = all ? "Everyone, in all rooms, will get this." : user ? `Only ${user} will get this.` : "";
   if ($("whom").textContent !== whom) $("whom").textContent = whom;
   if (length <= LONGEST) complain($("text"), $("unsent"), "");
