@@ -14,6 +14,7 @@ export function useBrowser() {
   before(async () => {
     browser = await chromium.launch({
       executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+      ignoreDefaultArgs: ["--disable-back-forward-cache"], // as people have it
       args: [
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync",

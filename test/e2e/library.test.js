@@ -2,8 +2,12 @@
 // the package ws.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import WebSocket from "ws";
 import { Stentor } from "../../web/client/stentor.js";
@@ -14,7 +18,7 @@ import { serve, within } from "./server.js";
 useBrowser();
 
 const APP = "apps: [{id: shop, key: shop-key, secret: shop-secret}]";
-const soon = { least: 50, most: 200, WebSocket }; // not to wait long
+const soon = { minDelay: 50, maxDelay: 200, WebSocket }; // not to wait long
 
 // connect makes a client in this process, which ends before the server does.
 function connect(server, options = {}) {
@@ -91,6 +95,7 @@ test("a server that drains says when to come back", async (t) => {
   server.terminate();
   await state(stentor, "waiting");
   assert.deepEqual([stentor.code, stentor.reason], [1012, "the server restarts: reconnect"]);
+  assert.ok(stentor.retryAt - Date.now() > soon.maxDelay, "no more than its own wait");
 });
 
 test("who is told to stay away stays away", async (t) => {
@@ -187,6 +192,30 @@ for (const [what, script] of [
   });
 }
 
+test("the plain script is the one of the package", async (t) => {
+  const server = await serve(t);
+  const folder = mkdtempSync(join(tmpdir(), "stentor-client-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  execFileSync(process.execPath, ["../../web/client/build.js", join(folder, "global.js")]);
+  const response = await fetch(`${server.http}/stentor.global.js`);
+  assert.equal(await response.text(), readFileSync(join(folder, "global.js"), "utf8"));
+});
+
+test("a page that is left is kept, and has its connection again when it is back", async (t) => {
+  const server = await serve(t);
+  const page = await open(t, server, "/stentor.js"); // a page without a connection of its own
+  await page.goto(await elsewhere(t, server, `<script type="module">
+    import { Stentor } from "${server.http}/stentor.js";
+    window.made = new Stentor("${server.http}");
+    window.restored = false;
+    addEventListener("pageshow", ({ persisted }) => { window.restored = persisted; });
+  </script>`));
+  await until(page, () => window.made?.state === "connected");
+  await page.goto(`${server.http}/stentor.js`);
+  await page.goBack({ waitUntil: "commit" }); // what was kept is not loaded
+  await until(page, () => window.restored && window.made.state === "connected");
+});
+
 test("the library is served so that it is asked for once", async (t) => {
   const server = await serve(t);
   for (const path of ["/stentor.js", "/stentor.global.js"]) {
@@ -203,7 +232,8 @@ test("a network that is gone is noticed, and its return", async (t) => {
   const page = await open(t, server, "/", { network: true });
   await page.evaluate(async () => {
     const { Stentor } = await import("/stentor.js");
-    window.stentor = new Stentor("/ws", { patience: 500, least: 50, most: 200 });
+    const hour = 3600e3; // nothing comes back, or asks, by itself
+    window.stentor = new Stentor("/ws", { timeout: 500, heartbeat: hour, minDelay: hour, maxDelay: hour });
     await window.stentor.subscribe("news").ready;
   });
   await page.context().setOffline(true);

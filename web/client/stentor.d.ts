@@ -8,21 +8,22 @@ export interface Options {
   app?: string;
   /**
    * JWT that your backend has signed, or a function that fetches one. A function is
-   * called for each connection, so that a token that is over is replaced.
+   * called for each connection, so that a token that is over is replaced; one that is
+   * refused twice in a row closes.
    */
-  token?: string | (() => string | undefined | Promise<string | undefined>);
+  token?: string | null | (() => string | null | undefined | Promise<string | null | undefined>);
   /** Who this is. Only the development app believes it; elsewhere the token says it. */
   user?: string;
-  /** How many commands are kept while there is no connection. Default 100. */
-  queue?: number;
+  /** How many publications are kept while there is no connection, 1 MiB in all. Default 100. */
+  maxQueue?: number;
   /** Milliseconds of silence before the server is asked for a sign of life. Default 25000. */
   heartbeat?: number;
   /** Milliseconds to wait for that sign, and for a connection. Default 10000. */
-  patience?: number;
+  timeout?: number;
   /** Bound in milliseconds of the first random wait before coming back; each failure doubles it. Default 1000. */
-  least?: number;
+  minDelay?: number;
   /** The greatest such bound, in milliseconds. Default 30000. */
-  most?: number;
+  maxDelay?: number;
   /** A class to use instead of the global WebSocket, as in Node.js before 22. */
   WebSocket?: new (url: string) => unknown;
 }
@@ -30,8 +31,10 @@ export interface Options {
 /**
  * - connecting: on the way;
  * - connected: welcomed by the server;
- * - waiting: lost, and coming back by itself at `retryAt`;
- * - closed: not coming back: closed by the page, or refused with 4001, 4401 or 4403.
+ * - waiting: lost, and coming back by itself at `retryAt`, or when a page that was put
+ *   aside is shown again;
+ * - closed: not coming back: closed by the page, refused with 4001, 4401 or 4403, or the
+ *   browser forbids such a connection (`ws:` from a page of `https:`).
  */
 export type State = "connecting" | "connected" | "waiting" | "closed";
 
@@ -54,7 +57,6 @@ export interface Message {
   data: Data;
   /** The sender, as the server knows it, if it was a client with a user. */
   user?: string;
-  encoding?: "base64";
 }
 
 /** A user in a presence channel, with what its token tells about it. */
@@ -76,7 +78,7 @@ export interface PublishOptions {
  *
  * - closed: the connection is closed and does not come back;
  * - lost: the connection went before an answer came; it may have been done, or not;
- * - queue_full: too much waits already;
+ * - queue_full: too much waits already, for a connection or in the socket;
  * - too_large: the message is larger than the server takes;
  * - ended: the subscription is over.
  */
@@ -106,11 +108,12 @@ export interface StentorEvents {
 export class Stentor {
   /**
    * @param url of the server; "/ws" of the page's own server if it is left out.
-   * @throws TypeError for a URL or an option that makes no sense.
+   * @throws TypeError for a URL or an option that makes no sense, and where there is
+   * no WebSocket.
    */
   constructor(url?: string | URL, options?: Options);
 
-  /** This connection's id, another after each loss; undefined before the first welcome. */
+  /** This connection's id, another after each loss; undefined while there is none. */
   readonly client: string | undefined;
   /** Who the server says this is. */
   readonly user: string | undefined;
@@ -122,6 +125,11 @@ export class Stentor {
   readonly maxBytes: number;
   readonly subscriptions: Subscription[];
 
+  /**
+   * Calls a handler for each event of a type; the same handler once. Handlers may do
+   * anything; what happens by that is told when all have heard of the first event.
+   * @throws TypeError if there is no such event.
+   */
   on<T extends keyof StentorEvents>(type: T, handler: StentorEvents[T]): Off;
   off<T extends keyof StentorEvents>(type: T, handler: StentorEvents[T]): void;
 
@@ -136,9 +144,11 @@ export class Stentor {
   unsubscribe(channel: string): Promise<void>;
 
   /**
-   * Publishes, or queues while there is no connection. Nothing is sent twice.
+   * Publishes, or queues while there is no connection. Nothing is sent twice. `data` is
+   * taken as it is now.
    * @returns the number of connections it is for.
-   * @throws StentorError if it was refused, or nobody knows.
+   * @throws StentorError if it was refused, or nobody knows: catch it, also where you do
+   * not wait for it.
    */
   publish(to: Target, event?: string, data?: Data, options?: PublishOptions): Promise<number>;
   /** Asks the server who is in a presence channel that is subscribed to. */
@@ -148,16 +158,17 @@ export class Stentor {
 /**
  * - pending: the server has not answered yet, or there is no connection;
  * - subscribed: what is published arrives;
- * - refused: it may not; asked again after a loss, when there may be a new token;
+ * - refused: it may not; asked again by `subscribe`, and after a loss, when there may be
+ *   a new token;
  * - ended: unsubscribed by the page or the backend.
  */
 export type SubscriptionState = "pending" | "subscribed" | "refused" | "ended";
 
 export interface SubscriptionEvents {
   message: (message: Message) => void;
-  /** A user has come, or came while the connection was lost. */
+  /** A user has come, or is there who was not before the connection was lost. */
   join: (member: Member) => void;
-  /** A user has gone, or went while the connection was lost. */
+  /** A user has gone, or is there no more after the connection was lost. */
   leave: (member: Member) => void;
   /** The list of members is new or has changed. */
   members: (members: Member[]) => void;
@@ -171,7 +182,10 @@ export class Subscription {
   private constructor();
   readonly channel: string;
   readonly state: SubscriptionState;
-  /** Fulfilled when it is first in force; rejected if it is refused or ended before. */
+  /**
+   * Fulfilled when it is first in force; rejected if it is refused or ended before that,
+   * or the client is closed. A refused one that is asked again has another.
+   */
   readonly ready: Promise<Subscription>;
   /** Who is in a presence channel, as last heard. */
   readonly members: Member[];
@@ -184,5 +198,6 @@ export class Subscription {
 
   publish(event?: string, data?: Data, options?: PublishOptions): Promise<number>;
   presence(): Promise<Member[]>;
+  /** Ends it, for all who hold it; does nothing if it has ended. */
   unsubscribe(): Promise<void>;
 }

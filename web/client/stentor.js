@@ -1,30 +1,35 @@
 // Stentor's client: channels, presence and publishing over one WebSocket that
 // comes back by itself. No dependencies; browsers, and Node.js from 18 on.
-// What it speaks is docs/protocol.md, the native dialect.
+// What it speaks is docs/protocol.md, the native dialect. What its public names
+// mean is told in stentor.d.ts.
 
 const STABLE = 5000; // ms, after which a connection counts as a success
 const LONGEST = 3600e3; // ms, of any wait
-const BUFFERED = 4 << 20; // bytes that may wait in the socket
+const BUFFERED = 4 << 20; // bytes of publications that may wait in the socket
+const QUEUED = 1 << 20; // bytes that may wait for a connection
 const STAY_AWAY = [4001, 4403]; // no such app; told to stay away
 const UNAUTHORISED = 4401;
 const SILENT = 4408;
 
 const DEFAULTS = {
-  app: undefined, // key of the app, where there are several
-  token: undefined, // JWT, or a function that returns one or a promise of one
-  user: undefined, // who this is; the development app alone believes it
-  queue: 100, // commands kept while away
-  heartbeat: 25000, // ms of silence before the server is asked for a sign of life
-  patience: 10000, // ms to wait for that sign, and for a connection
-  least: 1000, // ms, bound of the first random wait before coming back; doubled by each failure
-  most: 30000, // ms, greatest bound
-  WebSocket: undefined, // a class to use instead of the global one
+  app: undefined,
+  token: undefined,
+  user: undefined,
+  maxQueue: 100,
+  heartbeat: 25000,
+  timeout: 10000,
+  minDelay: 1000,
+  maxDelay: 30000,
+  WebSocket: undefined,
 };
 
-// emit is a method that only this file can name.
-const emit = Symbol("emit");
+// Names of members that only this file can reach.
+const inside = Symbol("inside"); // a subscription's state, which its client keeps
+const call = Symbol("call");
+const heard = Symbol("heard");
+const over = Symbol("over");
+const types = Symbol("types");
 
-/** An error with a word for programs; docs/protocol.md has those of the server. */
 class StentorError extends Error {
   constructor(code, message) {
     super(message);
@@ -34,139 +39,96 @@ class StentorError extends Error {
 }
 
 class Emitter {
-  #handlers = new Map();
+  #handlers = new Map(); // by type: a Set
 
-  /** on calls a handler for each event of a type and returns a function that ends that. */
   on(type, handler) {
     if (typeof handler !== "function") throw new TypeError(`the handler of "${type}" must be a function`);
-    const list = this.#handlers.get(type) ?? [];
-    this.#handlers.set(type, [...list, handler]); // a list that is being walked stays as it is
+    if (!this[types].test(type)) throw new TypeError(`there is no event "${type}": ${this[types].says}`);
+    if (!this.#handlers.has(type)) this.#handlers.set(type, new Set());
+    this.#handlers.get(type).add(handler);
     return () => this.off(type, handler);
   }
 
   off(type, handler) {
-    const list = this.#handlers.get(type) ?? [];
-    const at = list.indexOf(handler);
-    this.#handlers.set(type, list.filter((_, i) => i !== at));
+    const handlers = this.#handlers.get(type);
+    if (handlers?.delete(handler) && handlers.size === 0) this.#handlers.delete(type);
   }
 
-  // A handler that throws is reported as any uncaught error is; the others are
-  // still called.
-  [emit](type, ...args) {
-    const list = this.#handlers.get(type) ?? [];
-    for (const handler of list) {
+  [heard](type) { return this.#handlers.has(type); }
+
+  // call calls the handlers that there are now and still are when it is their
+  // turn. One that throws is reported as any uncaught error is.
+  [call](type, ...args) {
+    const handlers = this.#handlers.get(type) ?? new Set();
+    if (type === "error" && handlers.size === 0) console.warn(String(args[0]));
+    for (const handler of [...handlers]) {
+      if (!handlers.has(handler) || this[over](type)) continue;
       try {
         handler(...args);
       } catch (error) {
         queueMicrotask(() => { throw error; });
       }
     }
-    if (type === "error" && list.length === 0) console.warn(String(args[0]));
   }
+
+  [over]() { return false; }
 }
 
-/** A channel that is listened to. It outlives connections. */
 class Subscription extends Emitter {
-  #client;
-  #state = "pending";
-  #members;
-  #ready;
-
   constructor(client, channel) {
     super();
-    this.#client = client;
     this.channel = channel;
-    this.ready = new Promise((resolve, reject) => { this.#ready = { resolve, reject }; });
-    this.ready.catch(() => {}); // whoever waits for it hears of it
+    this[inside] = { client, state: "pending", members: undefined, ready: deferred() };
   }
 
-  get state() { return this.#state; }
-
-  get members() { return [...(this.#members ?? [])].map(member); }
+  get state() { return this[inside].state; }
+  get ready() { return this[inside].ready.promise; }
+  get members() { return [...this[inside].members ?? []].map(member); }
 
   publish(event, data, options) {
-    return this.#client.publish({ channel: this.channel }, event, data, options);
+    return this[inside].client.publish({ channel: this.channel }, event, data, options);
   }
 
-  presence() { return this.#client.presence(this.channel); }
+  presence() { return this[inside].client.presence(this.channel); }
 
-  unsubscribe() { return this.#client.unsubscribe(this.channel); }
-
-  // What the client tells its subscriptions.
-
-  [emit](type, ...args) {
-    switch (type) {
-      case "message": {
-        const [message] = args;
-        super[emit]("message", message);
-        super[emit](`event:${message.event}`, message.data, message);
-        return;
-      }
-      case "join":
-      case "leave": {
-        const [{ user, info }] = args;
-        this.#members ??= new Map();
-        if (type === "join") this.#members.set(user, info);
-        else this.#members.delete(user);
-        super[emit](type, member([user, info]));
-        super[emit]("members", this.members);
-        return;
-      }
-      case "roster":
-        this.#roster(...args);
-        return;
-      case "state":
-        this.#become(...args);
-        return;
-    }
-    super[emit](type, ...args);
+  async unsubscribe() {
+    if (this.state !== "ended") await this[inside].client.unsubscribe(this.channel);
   }
 
-  // roster takes the list that comes with each subscription. Who came and went
-  // between two of them is told as if it had been seen.
-  #roster(list) {
-    const before = this.#members;
-    this.#members = new Map(list.map(({ user, info }) => [user, info]));
-    for (const entry of before ?? []) {
-      if (!this.#members.has(entry[0])) super[emit]("leave", member(entry));
-    }
-    for (const entry of before ? this.#members : []) {
-      if (!before.has(entry[0])) super[emit]("join", member(entry));
-    }
-    super[emit]("members", this.members);
-  }
-
-  #become(state, error) {
-    if (state === this.#state) return;
-    this.#state = state;
-    if (state === "subscribed") this.#ready.resolve(this);
-    if (state === "refused") this.#ready.reject(error);
-    if (state === "ended") this.#ready.reject(new StentorError("ended", `the subscription to ${this.channel} has ended`));
-    super[emit]("state", state);
-    if (error) super[emit]("error", error);
-  }
+  [over](type) { return this.state === "ended" && type !== "state"; }
 }
 
-/** A client of a Stentor server. */
+Subscription.prototype[types] = {
+  test: (type) => /^(message|join|leave|members|state|error|event:.+)$/s.test(type),
+  says: "there are message, join, leave, members, state and error, and event:NAME for publications of one name",
+};
+
 class Stentor extends Emitter {
   #options;
   #url;
   #state = "closed";
   #why = {}; // of the state: code, reason, retryAt
+  #client;
+  #user;
+  #maxBytes = Infinity;
   #socket;
   #turn = 0; // counts attempts to connect; what belongs to an older one has no say
   #timers = {};
   #failures = 0;
-  #hint; // the server's, when to come back
+  #unauthorised = 0; // times in a row that a token was refused
+  #hint; // the server's, how long to stay away
   #hinted = false; // whether the wait goes by it
   #welcomed = false;
   #heardAt = 0;
   #lastID = 0;
-  #asked = new Map(); // by id: what waits for an answer
-  #queue = []; // what waits for a connection
-  #subscriptions = new Map(); // by channel
-  #given = new Set(); // those that the backend has made
-  #maxBytes = Infinity;
+  #asked = new Map(); // by id: commands that wait for their answers
+  #queue = []; // those that wait for a connection
+  #queued = 0; // their bytes
+  #subscriptions = new Map(); // by channel: all that have not ended
+  #given = new Set(); // those that the backend has made, and the page has not asked for
+  #inForce = new Set(); // channels that the server says this client is subscribed to
+  #news = []; // what handlers are to be told
+  #telling = false;
   #watched; // the listeners on window and document
 
   constructor(url = "/ws", options = {}) {
@@ -175,39 +137,41 @@ class Stentor extends Emitter {
       if (!(name in DEFAULTS)) throw new TypeError(`there is no option "${name}"; there are ${Object.keys(DEFAULTS).join(", ")}`);
     }
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    this.#options = { ...DEFAULTS, ...given };
-    if (!(this.#options.queue >= 0)) throw new TypeError('the option "queue" must be a number, 0 or more');
-    for (const name of ["heartbeat", "patience", "least", "most"]) {
+    this.#options = { ...DEFAULTS, WebSocket: globalThis.WebSocket, ...given };
+    if (!(this.#options.maxQueue >= 0)) throw new TypeError('the option "maxQueue" must be a number, 0 or more');
+    for (const name of ["heartbeat", "timeout", "minDelay", "maxDelay"]) {
       const ms = this.#options[name];
       if (!(ms > 0 && ms <= LONGEST)) throw new TypeError(`the option "${name}" must be a number of milliseconds, up to ${LONGEST}`);
     }
+    if (typeof this.#options.WebSocket !== "function") {
+      throw new TypeError('there is no WebSocket here: give a class as option "WebSocket", that of the package ws for example');
+    }
     this.#url = address(url);
-    this.client = undefined;
-    this.user = undefined;
-    this.connect();
+    this.#open();
   }
 
   get state() { return this.#state; }
   get code() { return this.#why.code; }
   get reason() { return this.#why.reason; }
   get retryAt() { return this.#why.retryAt; }
+  get client() { return this.#client; }
+  get user() { return this.#user; }
   get maxBytes() { return this.#maxBytes; }
   get subscriptions() { return [...this.#subscriptions.values()]; }
 
-  /** connect comes back from "closed", and cuts a wait short. */
   connect() {
     if (this.#state === "closed" || this.#state === "waiting") this.#open();
+    this.#flush();
   }
 
-  /** close ends the connection for good, until connect. */
   close() {
     if (this.#state === "closed") return;
     const socket = this.#socket;
     this.#end(1000, "closed by the page");
     socket?.close(1000);
+    this.#flush();
   }
 
-  /** subscribe listens to a channel, from now on and after each loss. */
   subscribe(channel) {
     if (typeof channel !== "string") throw new TypeError("a channel's name must be a string");
     let subscription = this.#subscriptions.get(channel);
@@ -217,54 +181,65 @@ class Stentor extends Emitter {
       subscription = new Subscription(this, channel);
       this.#subscriptions.set(channel, subscription);
     }
-    subscription[emit]("state", "pending");
+    this.#turnTo(subscription, "pending");
     if (this.#welcomed) this.#ask(subscription);
+    else if (this.#state === "closed") subscription[inside].ready.reject(this.#closed());
+    this.#flush();
     return subscription;
   }
 
-  /** unsubscribe ends a subscription; nothing of it arrives from now on. */
   async unsubscribe(channel) {
     const subscription = this.#subscriptions.get(channel);
     if (!subscription) return;
-    this.#forget(subscription);
-    if (!this.#welcomed) return;
-    await new Promise((resolve) => {
-      this.#send({ type: "unsubscribe", channel }, { resolve, reject: resolve }); // by a loss it ends, too
+    const sent = this.#welcomed;
+    const answered = new Promise((resolve) => { // a loss is an answer, too
+      if (sent) this.#control("unsubscribe", channel, resolve);
     });
+    this.#forget(subscription);
+    this.#flush();
+    if (sent) await answered;
   }
 
-  /** publish returns a promise of how many connections it is for. */
   async publish(to, event = "message", data = null, { echo = true } = {}) {
-    const target = typeof to === "string" ? { channel: to } : to;
-    const command = { type: "publish", ...target, event };
-    if (!echo) command.echo = false;
-    if (data instanceof ArrayBuffer || ArrayBuffer.isView(data)) {
-      command.encoding = "base64";
-      command.data = base64(data);
-    } else {
-      command.data = data;
-    }
-    return (await this.#command(command)).matched;
+    const { channel, user, all } = typeof to === "string" ? { channel: to } : to;
+    const bytes = data instanceof ArrayBuffer || ArrayBuffer.isView(data);
+    const { matched } = await this.#command({
+      type: "publish", channel, user, all, event,
+      data: bytes ? base64(data) : data,
+      encoding: bytes ? "base64" : undefined,
+      echo: echo ? undefined : false,
+    });
+    return matched;
   }
 
-  /** presence asks who is in a presence channel that is subscribed to. */
   async presence(channel) {
     return (await this.#command({ type: "presence", channel })).members;
   }
 
-  // The connection.
+  // The connection. Whatever happens, all is in order before a handler hears of
+  // it: handlers are called by flush, in the order in which things happened,
+  // and may do anything.
 
-  async #open() {
+  #open() {
     const turn = ++this.#turn;
     this.#clear();
     this.#watch();
-    this.#timers.connect = setTimeout(() => this.#giveUp(SILENT, "no welcome in time"), this.#options.patience);
+    for (const { [inside]: s } of this.#subscriptions.values()) {
+      if (s.ready.failed && s.state === "pending") s.ready = deferred();
+    }
+    this.#timers.connect = setTimeout(() => this.#giveUp(SILENT, "no welcome in time"), this.#options.timeout);
     this.#become("connecting");
-    if (turn !== this.#turn) return; // a handler has closed it
+    this.#dial(turn);
+  }
+
+  async #dial(turn) {
+    const { app, token, user, WebSocket } = this.#options;
+    await undefined; // nobody's code runs before the caller's has ended
+    if (turn !== this.#turn) return;
     const url = new URL(this.#url);
     try {
-      const { app, token, user } = this.#options;
       const parameters = { app, user, token: typeof token === "function" ? await token() : token };
+      if (turn !== this.#turn) return;
       for (const [name, value] of Object.entries(parameters)) {
         if (value !== undefined && value !== null) url.searchParams.set(name, value);
       }
@@ -272,12 +247,11 @@ class Stentor extends Emitter {
       if (turn === this.#turn) this.#giveUp(undefined, `no token: ${error?.message ?? error}`);
       return;
     }
-    if (turn !== this.#turn) return;
-    const Socket = this.#options.WebSocket ?? globalThis.WebSocket;
     try {
-      this.#socket = new Socket(url.href);
-    } catch (error) { // no such class; or ws: from a page of https:
+      this.#socket = new WebSocket(url.href);
+    } catch (error) { // ws: from a page of https:, for one
       this.#end(undefined, `cannot connect: ${error?.message ?? error}`);
+      this.#flush();
       return;
     }
     this.#socket.onmessage = ({ data }) => { if (turn === this.#turn) this.#hear(data); };
@@ -292,62 +266,92 @@ class Stentor extends Emitter {
   }
 
   #lost(code, reason) {
-    const newToken = this.#welcomed && typeof this.#options.token === "function";
-    if (STAY_AWAY.includes(code) || code === UNAUTHORISED && !newToken) {
+    if (STAY_AWAY.includes(code) || code === UNAUTHORISED && !this.#mayAskForToken()) {
       this.#end(code, reason);
-      return;
+    } else {
+      const { minDelay, maxDelay } = this.#options;
+      const wait = Math.random() * Math.min(maxDelay, minDelay * 2 ** this.#failures++) + (this.#hint ?? 0);
+      this.#hinted = this.#hint !== undefined;
+      this.#leave("waiting", { code, reason, retryAt: Date.now() + wait });
+      this.#timers.retry = setTimeout(() => { this.#open(); this.#flush(); }, wait);
     }
-    const { least, most } = this.#options;
-    const wait = Math.random() * Math.min(most, least * 2 ** this.#failures++) + (this.#hint ?? 0);
-    this.#hinted = this.#hint !== undefined;
-    this.#leave("waiting", { code, reason, retryAt: Date.now() + wait }, () => {
-      this.#timers.retry = setTimeout(() => this.#open(), wait);
-    });
+    this.#flush();
+  }
+
+  // mayAskForToken reports whether another token may help: one that was over in
+  // the moment of its use may be replaced, one that is wrong will be so again.
+  #mayAskForToken() {
+    return typeof this.#options.token === "function" && ++this.#unauthorised < 2;
+  }
+
+  // suspend lets go of the connection while the page is put aside: browsers keep
+  // no page for the way back that holds one.
+  #suspend() {
+    if (this.#state !== "connecting" && this.#state !== "connected") return;
+    const socket = this.#socket;
+    this.#hinted = false;
+    this.#leave("waiting", { reason: "the page is hidden" });
+    socket?.close(1000);
+    this.#flush();
   }
 
   // end is the end without a way back, but by connect.
   #end(code, reason) {
-    this.#failures = 0;
+    this.#failures = this.#unauthorised = 0;
     this.#unwatch();
-    const queue = this.#queue.splice(0);
     this.#leave("closed", { code, reason });
-    for (const { reject } of queue) reject(new StentorError("closed", `the connection is closed: ${reason || code}`));
+    for (const { reject } of this.#queue.splice(0)) reject(this.#closed());
+    this.#queued = 0;
+    for (const { [inside]: s } of this.#subscriptions.values()) s.ready.reject(this.#closed());
   }
 
-  // leave forgets the connection, which may live on a while without a say. All
-  // is in order before any handler is called, which may close or connect.
-  #leave(state, why, then) {
+  #closed() { return new StentorError("closed", `the connection is closed: ${this.reason || this.code}`); }
+
+  // leave forgets the connection, which may live on a while without a say.
+  #leave(state, why) {
     this.#turn++;
     this.#clear();
-    this.#socket = undefined;
+    this.#socket = this.#client = this.#hint = undefined;
     this.#welcomed = false;
-    this.#hint = undefined;
-    const subscriptions = [...this.#subscriptions.values()];
-    const given = [...this.#given];
-    const asked = [...this.#asked.values()];
-    this.#asked.clear();
-    then?.();
+    this.#inForce.clear();
     this.#become(state, why);
-    for (const { reject } of asked) {
-      reject(new StentorError("lost", "the connection was lost before an answer came: it may have been done, or not"));
-    }
-    for (const subscription of given) {
+    for (const subscription of this.#subscriptions.values()) {
       if (this.#given.has(subscription)) this.#forget(subscription);
+      else if (subscription.state === "subscribed") this.#turnTo(subscription, "pending");
     }
-    for (const subscription of subscriptions) {
-      if (subscription.state === "subscribed" && !this.#welcomed) subscription[emit]("state", "pending");
+    for (const { type, resolve, reject } of this.#asked.values()) {
+      if (type === "unsubscribe") resolve();
+      else reject?.(new StentorError("lost", "the connection was lost before an answer came: it may have been done, or not"));
     }
+    this.#asked.clear();
   }
 
   #become(state, why = {}) {
     this.#state = state;
     this.#why = why;
-    this[emit]("state", state, why);
+    this.#tell(this, "state", state, why);
   }
 
   #clear() {
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
     this.#timers = {};
+  }
+
+  // Telling.
+
+  #tell(emitter, type, ...args) {
+    if (emitter[heard](type) || type === "error") this.#news.push([emitter, type, args]);
+  }
+
+  // flush calls handlers. What happens meanwhile is told after that.
+  #flush() {
+    if (this.#telling) return;
+    this.#telling = true;
+    for (let next; (next = this.#news.shift());) {
+      const [emitter, type, args] = next;
+      emitter[call](type, ...args);
+    }
+    this.#telling = false;
   }
 
   // Signs of life. A page hears nothing of the server's pings, and its socket
@@ -362,21 +366,33 @@ class Stentor extends Emitter {
 
   #probe() {
     if (!this.#welcomed || this.#timers.probe) return;
-    this.#transmit({ type: "ping" });
-    this.#timers.probe = setTimeout(() => this.#giveUp(SILENT, "no answer to a ping"), this.#options.patience);
+    this.#socket.send('{"type":"ping"}');
+    this.#timers.probe = setTimeout(() => this.#giveUp(SILENT, "no answer to a ping"), this.#options.timeout);
+  }
+
+  #alive() {
+    this.#heardAt = Date.now();
+    if (!this.#timers.probe) return;
+    clearTimeout(this.#timers.probe);
+    clearTimeout(this.#timers.beat);
+    this.#timers.probe = undefined;
+    this.#timers.beat = setTimeout(() => this.#beat(), this.#options.heartbeat);
+  }
+
+  // wake looks after the connection when there is reason to: a wait that was
+  // the client's own idea is over, a connection is in doubt.
+  #wake() {
+    if (this.#state !== "waiting") this.#probe();
+    else if (!this.#hinted || Date.now() >= this.retryAt) this.connect();
   }
 
   #watch() {
     if (this.#watched || !globalThis.addEventListener) return;
-    const probe = () => this.#probe();
-    const visible = () => { if (document.visibilityState === "visible") this.#probe(); };
-    const online = () => {
-      if (this.#state === "waiting" && !this.#hinted) this.#open();
-      else this.#probe();
-    };
+    const wake = () => this.#wake();
     this.#watched = [
-      [globalThis, "online", online], [globalThis, "offline", probe], [globalThis, "pageshow", probe],
-      [globalThis.document, "visibilitychange", visible],
+      [globalThis, "online", wake], [globalThis, "offline", () => this.#probe()],
+      [globalThis, "pageshow", wake], [globalThis, "pagehide", () => this.#suspend()],
+      [globalThis.document, "visibilitychange", () => { if (document.visibilityState === "visible") this.#wake(); }],
     ].filter(([target]) => target);
     for (const [target, type, f] of this.#watched) target.addEventListener(type, f);
   }
@@ -389,143 +405,232 @@ class Stentor extends Emitter {
   // What arrives.
 
   #hear(text) {
-    this.#heardAt = Date.now();
-    if (this.#timers.probe) {
-      clearTimeout(this.#timers.probe);
-      clearTimeout(this.#timers.beat);
-      this.#timers.probe = undefined;
-      this.#timers.beat = setTimeout(() => this.#beat(), this.#options.heartbeat);
-    }
+    this.#alive();
     let m;
     try {
       m = JSON.parse(text);
     } catch {
       return; // no Stentor, or a later one
     }
-    const asked = this.#asked.get(m?.id);
-    this.#asked.delete(m?.id);
-    const subscription = this.#subscriptions.get(m?.channel);
-    switch (m?.type) {
-      case "welcome":
-        this.#welcome(m);
-        break;
-      case "message":
-        if (m.encoding === "base64") m.data = bytes(m.data);
-        if (m.channel === undefined) this[emit]("message", m);
-        else this.#tell(subscription, "message", m);
-        break;
+    this.#handle(m ?? {});
+    this.#flush();
+  }
+
+  #handle(m) {
+    const asked = this.#asked.get(m.id);
+    this.#asked.delete(m.id);
+    switch (m.type) {
+      case "welcome": return this.#welcome(m);
+      case "message": return this.#message(m);
       case "join":
-      case "leave":
-        this.#tell(subscription, m.type, m);
-        break;
-      case "subscribed":
-        if (asked) asked.resolve(m);
-        else if (!subscription) this.#give(m);
-        break;
-      case "unsubscribed":
-        if (asked) asked.resolve(m);
-        else if (subscription?.state === "subscribed") this.#forget(subscription);
-        break;
+      case "leave": return this.#joinOrLeave(m);
+      case "subscribed": return this.#subscribed(m);
+      case "unsubscribed": return this.#unsubscribed(m, asked);
       case "published":
-      case "presence":
-        asked?.resolve(m);
-        break;
-      case "error": {
-        const error = new StentorError(m.code, m.message);
-        if (asked) asked.reject(error);
-        else this[emit]("error", error);
-        break;
-      }
-      case "bye":
-        this.#hint = Math.min(Math.max(Number(m.retry_ms) || 0, 0), LONGEST);
-        break;
+      case "presence": return asked?.resolve?.(m);
+      case "error": return this.#error(new StentorError(m.code, m.message), asked);
+      case "bye": this.#hint = Math.min(Math.max(Number(m.retry_ms) || 0, 0), LONGEST);
     }
   }
 
-  // tell passes on what comes while a subscription is in force: not what is
-  // left of one before it.
-  #tell(subscription, type, m) {
-    if (subscription?.state === "subscribed") subscription[emit](type, m);
-  }
-
   #welcome(m) {
-    this.client = m.client;
-    this.user = m.user;
+    this.#client = m.client;
+    this.#user = m.user;
     this.#maxBytes = m.max_bytes ?? Infinity;
     this.#welcomed = true;
+    this.#unauthorised = 0;
     clearTimeout(this.#timers.connect);
     this.#timers.stable = setTimeout(() => { this.#failures = 0; }, STABLE);
     this.#timers.beat = setTimeout(() => this.#beat(), this.#options.heartbeat);
-    for (const subscription of this.#subscriptions.values()) this.#ask(subscription);
-    for (const { command, resolve, reject } of this.#queue.splice(0)) this.#send(command, { resolve, reject });
     this.#become("connected");
+    for (const subscription of this.#subscriptions.values()) this.#ask(subscription);
+    for (const command of this.#queue.splice(0)) this.#transmit(command);
+    this.#queued = 0;
   }
 
-  // Subscriptions.
-
-  #ask(subscription) {
-    const turn = this.#turn;
-    const current = () => turn === this.#turn && this.#subscriptions.get(subscription.channel) === subscription;
-    this.#send({ type: "subscribe", channel: subscription.channel }, {
-      resolve: (m) => {
-        if (!current()) return;
-        if (m.members) subscription[emit]("roster", m.members);
-        if (current()) subscription[emit]("state", "subscribed");
-      },
-      reject: (error) => { if (current()) subscription[emit]("state", "refused", error); },
-    });
+  #message(m) {
+    if (m.encoding === "base64") {
+      m.data = bytesOf(m.data);
+      delete m.encoding;
+    }
+    if (m.channel === undefined) {
+      this.#tell(this, "message", m);
+      return;
+    }
+    const subscription = this.#current(m.channel);
+    if (!subscription) return;
+    this.#tell(subscription, "message", m);
+    this.#tell(subscription, `event:${m.event}`, m.data, m);
   }
 
-  // give makes a subscription of what the backend has subscribed this client
-  // to. It ends with the connection: the backend decides about the next.
-  #give(m) {
-    const subscription = new Subscription(this, m.channel);
-    this.#subscriptions.set(m.channel, subscription);
-    this.#given.add(subscription);
-    if (m.members) subscription[emit]("roster", m.members);
-    subscription[emit]("state", "subscribed");
-    this[emit]("subscription", subscription);
+  #error(error, asked) {
+    if (asked?.type === "subscribe") this.#refuse(asked.channel, error);
+    else if (asked?.type === "unsubscribe") asked.resolve();
+    else if (asked) asked.reject(error);
+    else this.#tell(this, "error", error);
+  }
+
+  // Subscriptions. The page's wish is in #subscriptions, the server's word in
+  // #inForce; commands and grants of the backend may cross.
+
+  #ask(subscription) { this.#control("subscribe", subscription.channel); }
+
+  // inFlight reports whether such a command waits for its answer.
+  #inFlight(type, channel) {
+    for (const asked of this.#asked.values()) {
+      if (asked.type === type && asked.channel === channel) return true;
+    }
+    return false;
+  }
+
+  // current returns the subscription that is in force, if any: what comes when
+  // an unsubscribe is on its way belongs to none.
+  #current(channel) {
+    const subscription = this.#subscriptions.get(channel);
+    return subscription?.state === "subscribed" ? subscription : undefined;
+  }
+
+  #subscribed(m) {
+    this.#inForce.add(m.channel);
+    if (this.#inFlight("unsubscribe", m.channel)) return; // and so will be over
+    let subscription = this.#subscriptions.get(m.channel);
+    const given = !subscription;
+    if (given) {
+      subscription = new Subscription(this, m.channel);
+      this.#subscriptions.set(m.channel, subscription);
+      this.#given.add(subscription);
+      this.#tell(this, "subscription", subscription);
+    }
+    this.#turnTo(subscription, "subscribed");
+    if (m.members) this.#roster(subscription, m.members);
+  }
+
+  #unsubscribed(m, asked) {
+    this.#inForce.delete(m.channel);
+    if (asked) {
+      asked.resolve();
+      return;
+    }
+    const subscription = this.#current(m.channel);
+    if (!subscription) return;
+    if (this.#inFlight("subscribe", m.channel)) this.#turnTo(subscription, "pending");
+    else this.#forget(subscription);
+  }
+
+  #refuse(channel, error) {
+    const subscription = this.#subscriptions.get(channel);
+    const comes = this.#inFlight("subscribe", channel) || this.#inFlight("unsubscribe", channel);
+    if (subscription && !comes && !this.#inForce.has(channel)) this.#turnTo(subscription, "refused", error);
   }
 
   #forget(subscription) {
-    if (this.#subscriptions.get(subscription.channel) === subscription) this.#subscriptions.delete(subscription.channel);
+    this.#subscriptions.delete(subscription.channel);
     this.#given.delete(subscription);
-    subscription[emit]("state", "ended");
+    this.#turnTo(subscription, "ended");
+  }
+
+  #turnTo(subscription, state, error) {
+    const s = subscription[inside];
+    if (s.state === state) return;
+    s.state = state;
+    if (state === "subscribed") s.ready.resolve(subscription);
+    if (state === "refused") s.ready.reject(error);
+    if (state === "ended") s.ready.reject(new StentorError("ended", `the subscription to ${subscription.channel} has ended`));
+    if (state !== "ended" && state !== "refused" && s.ready.failed) {
+      s.ready = deferred();
+      if (state === "subscribed") s.ready.resolve(subscription);
+    }
+    this.#tell(subscription, "state", state);
+    if (error) this.#tell(subscription, "error", error);
+  }
+
+  // Presence.
+
+  // roster takes the list that comes with each subscription. Who is in one of
+  // two lists has come or gone in between.
+  #roster(subscription, list) {
+    const s = subscription[inside];
+    const before = s.members;
+    s.members = new Map(list.map(({ user, info }) => [user, info]));
+    for (const entry of before ?? []) {
+      if (!s.members.has(entry[0])) this.#tell(subscription, "leave", member(entry));
+    }
+    for (const entry of before ? s.members : []) {
+      if (!before.has(entry[0])) this.#tell(subscription, "join", member(entry));
+    }
+    this.#tellMembers(subscription);
+  }
+
+  #joinOrLeave({ type, channel, user, info }) {
+    const subscription = this.#current(channel);
+    if (!subscription) return;
+    const { [inside]: s } = subscription;
+    s.members ??= new Map();
+    if (type === "join") s.members.set(user, info);
+    else s.members.delete(user);
+    this.#tell(subscription, type, member([user, info]));
+    this.#tellMembers(subscription);
+  }
+
+  #tellMembers(subscription) {
+    if (subscription[heard]("members")) this.#tell(subscription, "members", subscription.members);
   }
 
   // What is sent.
 
+  // control sends what must not be held up by publications.
+  #control(type, channel, resolve) {
+    const id = ++this.#lastID;
+    const text = JSON.stringify({ type, channel, id });
+    const size = sizeOf(text);
+    if (size > this.#maxBytes) {
+      this.#error(this.#tooLarge(size), { type, channel, resolve });
+      return;
+    }
+    this.#asked.set(id, { type, channel, resolve });
+    this.#socket.send(text);
+  }
+
+  // command takes what it is about as it is now.
   #command(command) {
+    const id = ++this.#lastID;
+    const text = JSON.stringify({ ...command, id });
+    const size = sizeOf(text);
     return new Promise((resolve, reject) => {
-      JSON.stringify(command); // what has no JSON is the caller's fault, now
-      if (this.#welcomed) {
-        this.#send(command, { resolve, reject });
-      } else if (this.#state === "closed") {
-        reject(new StentorError("closed", `the connection is closed: ${this.reason || this.code}`));
-      } else if (this.#queue.length >= this.#options.queue) {
-        reject(new StentorError("queue_full", `${this.#queue.length} commands wait for a connection already`));
+      const all = { id, text, size, resolve, reject };
+      if (this.#state === "closed") {
+        reject(this.#closed());
+      } else if (this.#welcomed || size > this.#maxBytes) {
+        this.#transmit(all);
+      } else if (this.#queue.length >= this.#options.maxQueue || this.#queued + size > QUEUED) {
+        reject(new StentorError("queue_full", `${this.#queue.length} commands of ${this.#queued} bytes wait for a connection already`));
       } else {
-        this.#queue.push({ command, resolve, reject });
+        this.#queue.push(all);
+        this.#queued += size;
       }
     });
   }
 
-  #send(command, answer) {
-    const id = ++this.#lastID;
-    const text = JSON.stringify({ ...command, id });
-    const size = new TextEncoder().encode(text).length;
+  #transmit({ id, text, size, resolve, reject }) {
     if (size > this.#maxBytes) {
-      answer.reject(new StentorError("too_large", `the message has ${size} bytes; the server takes up to ${this.#maxBytes}`));
+      reject(this.#tooLarge(size));
     } else if (this.#socket.bufferedAmount > BUFFERED) {
-      answer.reject(new StentorError("queue_full", "the network is slower than what is sent"));
+      reject(new StentorError("queue_full", "the network is slower than what is sent"));
     } else {
-      this.#asked.set(id, answer);
+      this.#asked.set(id, { resolve, reject });
       this.#socket.send(text);
     }
   }
 
-  #transmit(command) { this.#socket.send(JSON.stringify(command)); }
+  #tooLarge(size) {
+    return new StentorError("too_large", `the message has ${size} bytes; the server takes up to ${this.#maxBytes}`);
+  }
 }
+
+Stentor.prototype[types] = {
+  test: (type) => /^(state|message|subscription|error)$/.test(type),
+  says: "there are state, message, subscription and error; channels have more",
+};
 
 // address makes a URL for a WebSocket of what people write.
 function address(text) {
@@ -542,9 +647,28 @@ function address(text) {
   return url.href;
 }
 
+// deferred makes a promise that is settled from outside. Whoever waits for it
+// hears of a failure; if nobody does, that is no fault.
+function deferred() {
+  const d = { failed: false };
+  d.promise = new Promise((resolve, reject) => {
+    let settled = false;
+    d.resolve = (value) => { settled = true; resolve(value); };
+    d.reject = (error) => {
+      d.failed ||= !settled;
+      settled = true;
+      reject(error);
+    };
+  });
+  d.promise.catch(() => {});
+  return d;
+}
+
 function member([user, info]) { return info === undefined ? { user } : { user, info }; }
 
-function bytes(text) { return Uint8Array.from(atob(text), (c) => c.charCodeAt(0)); }
+function sizeOf(text) { return new TextEncoder().encode(text).length; }
+
+function bytesOf(text) { return Uint8Array.from(atob(text), (c) => c.charCodeAt(0)); }
 
 function base64(data) {
   const view = data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

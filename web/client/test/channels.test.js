@@ -173,6 +173,121 @@ test("what the backend has given and the page wants, too, comes back", async () 
   assert.deepEqual(last().sent.map(({ channel }) => channel), ["private-given"]);
 });
 
+test("a grant of the backend counts, whatever the page was told before", async () => {
+  const stentor = await connected();
+  const [refused, crossing] = [stentor.subscribe("private-x"), stentor.subscribe("private-y")];
+  for (const s of [refused, crossing]) s.on("error", () => {});
+  const [{ id: x }, { id: y }] = last().sent;
+  last().says({ type: "error", id: x, code: "forbidden", message: "no" });
+  last().says({ type: "subscribed", channel: "private-x" }, { type: "subscribed", channel: "private-y" });
+  last().says({ type: "error", id: y, code: "forbidden", message: "no" });
+  assert.deepEqual([refused.state, crossing.state], ["subscribed", "subscribed"]);
+  await refused.ready;
+  const heard = note(refused, "message");
+  last().says(message("private-x", 1));
+  assert.equal(heard.length, 1);
+});
+
+test("a grant that crosses an unsubscribe is over with it", async () => {
+  const stentor = await connected();
+  stentor.subscribe("private-x");
+  last().answers();
+  stentor.unsubscribe("private-x");
+  const [{ id }] = last().sent;
+  last().says({ type: "subscribed", channel: "private-x" }, message("private-x", 1), { type: "unsubscribed", id, channel: "private-x" });
+  assert.deepEqual(stentor.subscriptions, []);
+  last().says({ type: "subscribed", channel: "private-x" }); // this one came after it
+  assert.equal(stentor.subscriptions.length, 1);
+});
+
+test("a subscription that the backend ends while the page asks for it goes on", async () => {
+  const stentor = await connected();
+  last().says({ type: "subscribed", channel: "private-x" });
+  const given = stentor.subscribe("private-x");
+  last().says({ type: "unsubscribed", channel: "private-x" });
+  assert.equal(given.state, "ended"); // nobody had asked the server
+  const own = stentor.subscribe("private-x");
+  last().says({ type: "subscribed", channel: "private-x" }, { type: "unsubscribed", channel: "private-x" });
+  assert.equal(own.state, "pending");
+  last().answers();
+  assert.equal(own.state, "subscribed");
+});
+
+test("what a handler does is sent in the order in which it was done", async () => {
+  const stentor = await connected();
+  const first = stentor.subscribe("news");
+  last().answers();
+  first.on("state", (state) => { if (state === "ended") stentor.subscribe("news"); });
+  first.unsubscribe();
+  assert.deepEqual(last().sent.map(({ type }) => type), ["unsubscribe", "subscribe"]);
+  const refused = stentor.subscribe("private-x");
+  refused.on("error", () => {});
+  const [, , { id }] = last().sent.splice(0);
+  last().says({ type: "error", id, code: "forbidden", message: "no" });
+  refused.on("state", (state) => { if (state === "pending") refused.unsubscribe(); });
+  stentor.subscribe("private-x");
+  assert.deepEqual(last().sent.map(({ type }) => type), ["subscribe", "unsubscribe"]);
+});
+
+test("who unsubscribes in a handler hears nothing more, nor do the others", async () => {
+  const stentor = await connected();
+  const room = stentor.subscribe("presence-room");
+  last().answers({ members: [{ user: "me" }] });
+  const heard = [];
+  room.on("join", () => { heard.push("join"); room.unsubscribe(); });
+  room.on("join", () => heard.push("the other"));
+  room.on("members", () => heard.push("members"));
+  room.on("state", (state) => heard.push(state));
+  last().says({ type: "join", channel: "presence-room", user: "bob" });
+  assert.deepEqual(heard, ["join", "ended"]);
+});
+
+test("an old handle does not end a new subscription", async () => {
+  const stentor = await connected();
+  const first = stentor.subscribe("news");
+  first.unsubscribe();
+  const second = stentor.subscribe("news");
+  await first.unsubscribe();
+  assert.equal(second.state, "pending");
+  assert.deepEqual(stentor.subscriptions, [second]);
+});
+
+test("who waits until it is ready hears of every end", async () => {
+  const stentor = await client();
+  const { ready } = stentor.subscribe("news");
+  last().goes(4401, "the token is wrong");
+  assert.deepEqual([(await failure(ready)).code, stentor.subscribe("news").state], ["closed", "pending"]);
+  assert.equal((await failure(stentor.subscribe("other").ready)).code, "closed");
+  stentor.connect();
+  await settle();
+  last().welcomes();
+  last().answers();
+  await stentor.subscribe("news").ready;
+  await stentor.subscribe("other").ready;
+});
+
+test("a subscription that was refused and asked again can be waited for", async () => {
+  const stentor = await connected();
+  const secret = stentor.subscribe("private-x");
+  secret.on("error", () => {});
+  const [{ id }] = last().sent.splice(0);
+  last().says({ type: "error", id, code: "forbidden", message: "no" });
+  await failure(secret.ready);
+  const again = stentor.subscribe("private-x");
+  last().answers();
+  assert.equal(await again.ready, secret);
+});
+
+test("a channel name that no server takes is refused, and costs nothing else", async () => {
+  const stentor = await client();
+  const [long, news] = [stentor.subscribe("x".repeat(2000)), stentor.subscribe("news")];
+  long.on("error", () => stentor.publish("news", "said", 1));
+  last().welcomes({ max_bytes: 1000 });
+  assert.deepEqual(last().sent.map(({ type }) => type), ["subscribe", "publish"]);
+  last().answers();
+  assert.deepEqual([stentor.state, long.state, news.state], ["connected", "refused", "subscribed"]);
+});
+
 // Presence.
 
 test("members are those of the list, and who came and went since", async () => {
@@ -197,9 +312,8 @@ test("who came and went while away is told", async () => {
   last().welcomes();
   last().answers({ members: [{ user: "me" }, { user: "bob" }] });
   assert.deepEqual(heard, [
-    ["state", "pending"],
+    ["state", "pending"], ["state", "subscribed"],
     ["leave", { user: "ann" }], ["join", { user: "bob" }], ["members", [{ user: "me" }, { user: "bob" }]],
-    ["state", "subscribed"],
   ]);
 });
 
@@ -243,7 +357,7 @@ test("bytes arrive as bytes", async () => {
   const stentor = await connected();
   const heard = note(stentor, "message");
   last().says({ type: "message", event: "message", encoding: "base64", data: "AP8Q" });
-  assert.deepEqual(heard[0][1].data, new Uint8Array([0, 255, 16]));
+  assert.deepEqual(heard[0][1], { type: "message", event: "message", data: new Uint8Array([0, 255, 16]) });
 });
 
 test("a refused publication says why", async () => {
@@ -286,7 +400,7 @@ test("what may have been done is not sent again", async () => {
 });
 
 test("the queue has an end", async () => {
-  const stentor = await client({ queue: 2 });
+  const stentor = await client({ maxQueue: 2 });
   const [first, second, third] = [1, 2, 3].map((n) => stentor.publish("news", "said", n));
   assert.equal((await failure(third)).code, "queue_full");
   last().welcomes();
@@ -294,10 +408,49 @@ test("the queue has an end", async () => {
   assert.deepEqual(await Promise.all([first, second]), [0, 0]);
 });
 
-test("a slow network is not buried", async () => {
+test("the queue has an end in bytes, too", async () => {
+  const stentor = await client();
+  const big = "x".repeat(600e3);
+  const first = stentor.publish("news", "said", big);
+  assert.equal((await failure(stentor.publish("news", "said", big))).code, "queue_full");
+  last().welcomes({ max_bytes: 1e6 });
+  last().answers({ matched: 0 });
+  assert.equal(await first, 0);
+  last().goes();
+  assert.equal((await failure(stentor.publish("news", "said", big + big))).code, "too_large"); // as the last server has said
+});
+
+test("a slow network is not buried, and subscriptions pass", async () => {
   const stentor = await connected();
   last().bufferedAmount = 5 << 20;
   assert.equal((await failure(stentor.publish("news", "said", 1))).code, "queue_full");
+  const news = stentor.subscribe("news");
+  last().answers();
+  assert.equal(news.state, "subscribed");
+  news.unsubscribe();
+  assert.equal(last().sent.length, 1);
+});
+
+test("what is published is what was there when it was published", async () => {
+  const stentor = await client();
+  const position = { x: 0 };
+  const sent = [stentor.publish("news", "move", position)];
+  position.x = 1;
+  sent.push(stentor.publish("news", "move", position));
+  position.self = position;
+  await settle();
+  last().welcomes();
+  assert.deepEqual(last().sent.map(({ data }) => data), [{ x: 0 }, { x: 1 }]);
+  last().answers({ matched: 3 });
+  assert.deepEqual(await Promise.all(sent), [3, 3]);
+});
+
+test("nobody publishes what is no publication", async () => {
+  const stentor = await connected();
+  stentor.publish({ type: "unsubscribe", id: 99, channel: "news" }, "said", 1);
+  await settle();
+  assert.deepEqual(last().sent, [{ type: "publish", channel: "news", event: "said", data: 1, id: 1 }]);
+  assert.equal((await failure(stentor.publish(null))).name, "TypeError");
 });
 
 test("what will not be sent is said to be lost", async () => {
@@ -308,6 +461,10 @@ test("what will not be sent is said to be lost", async () => {
   const error = await failure(waiting);
   assert.deepEqual([error.code, error.message], ["closed", "the connection is closed: go away"]);
   assert.equal((await failure(stentor.publish("news", "said", 2))).code, "closed");
+  stentor.connect();
+  await settle();
+  last().welcomes();
+  assert.deepEqual(last().sent, []);
 });
 
 test("a message that is too large costs itself only", async () => {

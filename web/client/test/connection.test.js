@@ -34,10 +34,10 @@ test("what makes no sense is refused at once", () => {
     ["/ws", {}, /no URL/], // there is no page here
     ["ftp://example.com", {}, /must begin with/],
     ["wss://example.com", { tokken: "x" }, /no option "tokken"/],
-    ["wss://example.com", { queue: -1 }, /"queue" must be a number/],
+    ["wss://example.com", { maxQueue: -1 }, /"maxQueue" must be a number/],
     ["wss://example.com", { heartbeat: "soon" }, /"heartbeat" must be a number/],
-    ["wss://example.com", { patience: 0 }, /"patience" must be a number of milliseconds, up to/],
-    ["wss://example.com", { most: Infinity }, /"most" must be/], // no timer is so long
+    ["wss://example.com", { timeout: 0 }, /"timeout" must be a number of milliseconds, up to/],
+    ["wss://example.com", { maxDelay: Infinity }, /"maxDelay" must be/], // no timer is so long
   ]) {
     assert.throws(() => new Stentor(url, { WebSocket: FakeSocket, ...options }), { name: "TypeError", message: says });
   }
@@ -87,9 +87,13 @@ test("a token that comes too late has no say", async () => {
   assert.equal(last().url.searchParams.get("token"), "new");
 });
 
-test("where no WebSocket can be made it says why", async () => {
+test("where no WebSocket can be made it says why", async (t) => {
   const stentor = await client({ WebSocket: class { constructor() { throw new Error("insecure"); } } });
-  assert.deepEqual([stentor.state, stentor.reason], ["closed", "cannot connect: insecure"]);
+  assert.deepEqual([stentor.states, stentor.state, stentor.reason], [["closed"], "closed", "cannot connect: insecure"]);
+  const { WebSocket } = globalThis;
+  delete globalThis.WebSocket;
+  t.after(() => { if (WebSocket) globalThis.WebSocket = WebSocket; });
+  assert.throws(() => new Stentor("wss://example.com"), { name: "TypeError", message: /no WebSocket here/ });
   await pass(1e6);
   assert.equal(stentor.state, "closed");
 });
@@ -178,12 +182,15 @@ test("it comes back after every other end", async () => {
 test("a token that is over is replaced, one that is wrong is not", async () => {
   let n = 0;
   const stentor = await client({ token: () => `t${++n}` });
+  const tokens = () => FakeSocket.all.map(({ url }) => url.searchParams.get("token")).join(" ");
+  last().goes(4401, "the token is over"); // it was when it arrived
+  await pass(1000);
   last().welcomes();
   last().goes(4401, "the token is over");
   assert.equal(stentor.state, "waiting");
   await pass(1000);
-  assert.equal(last().url.searchParams.get("token"), "t2");
-  last().goes(4401, "the signature is wrong");
+  assert.equal(tokens(), "t1 t2 t3");
+  last().goes(4401, "the signature is wrong"); // again, without a welcome
   assert.equal(stentor.state, "closed");
 });
 
@@ -235,9 +242,15 @@ test("an older connection has no say", async () => {
   await pass(1000);
   last().welcomes();
   assert.equal(FakeSocket.all.length, 2);
+  const heard = [];
+  stentor.on("message", (m) => heard.push(m.event));
+  old.says({ type: "message", event: "old" }, { type: "bye", retry_ms: 1e6 });
+  last().says({ type: "message", event: "new" });
   old.goes(4403);
-  old.says({ type: "bye", retry_ms: 1e6 }, { type: "message", event: "old" });
   assert.equal(stentor.state, "connected");
+  assert.deepEqual(heard, ["new"]);
+  last().goes();
+  assert.equal(stentor.retryAt, Date.now() + 1000); // no hint
 });
 
 // Signs of life.
@@ -286,11 +299,19 @@ test("a clock that is set back does not put off the question", async () => {
 
 // What a browser tells.
 
+// Page counts those who listen.
+class Page extends EventTarget {
+  listeners = 0;
+
+  addEventListener(...args) { this.listeners++; super.addEventListener(...args); }
+  removeEventListener(...args) { this.listeners--; super.removeEventListener(...args); }
+}
+
 function pretendPage(t) {
-  const page = new EventTarget();
+  const page = new Page();
   globalThis.addEventListener = page.addEventListener.bind(page);
   globalThis.removeEventListener = page.removeEventListener.bind(page);
-  globalThis.document = new EventTarget();
+  globalThis.document = new Page();
   globalThis.document.visibilityState = "visible";
   t.after(() => {
     delete globalThis.addEventListener;
@@ -336,10 +357,41 @@ test("a connection is tried when there is reason to doubt it", async (t) => {
 test("what is closed hears nothing of the page", async (t) => {
   const page = pretendPage(t);
   const stentor = await connected();
+  last().goes();
+  await pass(1000);
+  assert.deepEqual([page.listeners, document.listeners], [4, 1]); // once, however often it connects
   stentor.close();
-  page.dispatchEvent(new Event("online"));
+  assert.deepEqual([page.listeners, document.listeners], [0, 0]);
+});
+
+test("a page that is put aside lets go of the connection, and has it again when it is back", async (t) => {
+  const page = pretendPage(t);
+  const stentor = await connected();
+  const news = stentor.subscribe("news");
+  last().answers();
+  page.dispatchEvent(new Event("pagehide"));
+  assert.deepEqual([stentor.state, stentor.reason, last().closedWith], ["waiting", "the page is hidden", 1000]);
+  await pass(1e6);
+  assert.equal(FakeSocket.all.length, 1);
+  page.dispatchEvent(new Event("pageshow"));
   await settle();
-  assert.deepEqual([stentor.state, FakeSocket.all.length, last().sent], ["closed", 1, []]);
+  last().welcomes();
+  last().answers();
+  assert.deepEqual([stentor.state, news.state], ["connected", "subscribed"]);
+});
+
+test("who comes back to a page need not wait for what is over", async (t) => {
+  pretendPage(t);
+  const stentor = await connected();
+  const show = () => document.dispatchEvent(new Event("visibilitychange"));
+  last().says({ type: "bye", code: 1012, retry_ms: 60000 });
+  last().goes(1012);
+  show();
+  assert.equal(stentor.state, "waiting"); // the server's time is kept to
+  const { now } = Date;
+  mock.method(Date, "now", () => now() + 3600e3); // the machine has slept
+  show();
+  assert.equal(stentor.state, "connecting");
 });
 
 // Handlers.
@@ -360,13 +412,30 @@ test("a handler that throws is reported, and the others are called", async () =>
   assert.throws(() => stentor.on("message"), TypeError);
 });
 
-test("a handler may take itself away", async () => {
+test("a handler may take itself and others away", async () => {
   const stentor = await connected();
   const heard = [];
-  const off = stentor.on("message", () => { heard.push("first"); off(); });
-  stentor.on("message", () => heard.push("second"));
+  const off = stentor.on("message", () => { heard.push("first"); off(); stentor.off("message", third); });
+  const second = () => heard.push("second");
+  const third = () => heard.push("third");
+  for (const handler of [second, third, second]) stentor.on("message", handler);
   last().says({ type: "message" }, { type: "message" });
   assert.deepEqual(heard, ["first", "second", "second"]);
+});
+
+test("an event that there is not is a fault", async () => {
+  const stentor = await connected();
+  assert.throws(() => stentor.on("conected", () => {}), { name: "TypeError", message: /no event "conected": there are state,/ });
+  assert.throws(() => stentor.subscribe("news").on("said", () => {}), { name: "TypeError", message: /event:NAME/ });
+});
+
+test("all handlers hear of things in the order in which they happened", async () => {
+  const stentor = await client();
+  const heard = [];
+  stentor.on("state", (state) => { if (state === "connected") stentor.close(); });
+  stentor.on("state", (state) => heard.push(state));
+  last().welcomes();
+  assert.deepEqual(heard, ["connected", "closed"]);
 });
 
 test("a handler may close and connect", async () => {
@@ -381,10 +450,12 @@ test("a handler may close and connect", async () => {
   const stentor = await client();
   stentor.on("state", (now) => { if (now === "waiting" || now === "closed") stentor.connect(); });
   last().goes();
-  assert.equal(stentor.state, "connecting");
+  await settle();
+  assert.equal(FakeSocket.all.length, 5);
   last().welcomes();
   stentor.close();
-  assert.equal(stentor.state, "connecting");
+  await settle();
+  assert.equal(FakeSocket.all.length, 6);
   last().welcomes();
   await pass(20000);
   assert.equal(stentor.state, "connected");
@@ -398,6 +469,7 @@ test("a subscription's handler may close", async () => {
   assert.deepEqual([stentor.state, room.state], ["closed", "pending"]);
   off();
   stentor.connect();
+  await settle();
   last().welcomes();
   last().answers({ members: [{ user: "ann" }] });
   room.on("state", () => stentor.close());

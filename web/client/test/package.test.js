@@ -15,7 +15,7 @@ import * as module from "../stentor.js";
 const folder = fileURLToPath(new URL("..", import.meta.url));
 
 test("the types fit what people write", () => {
-  const program = ts.createProgram([join(folder, "test/usage.ts")], {
+  const program = ts.createProgram(["usage.ts", "usage-global.ts"].map((name) => join(folder, "test", name)), {
     strict: true, noEmit: true, types: [], lib: ["lib.es2022.d.ts", "lib.dom.d.ts"],
     target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext,
   });
@@ -69,5 +69,5 @@ test("the plain script makes the same names global", (t) => {
 test("the package is complete", () => {
   const [{ files }] = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json"], { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
   assert.deepEqual(files.map(({ path }) => path).sort(),
-    ["LICENSE", "README.md", "package.json", "stentor.d.ts", "stentor.global.js", "stentor.js"]);
+    ["LICENSE", "README.md", "package.json", "stentor.d.ts", "stentor.global.d.ts", "stentor.global.js", "stentor.js"]);
 });

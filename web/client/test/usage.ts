@@ -2,7 +2,7 @@
 
 import { Stentor, StentorError, type Member, type Message, type Options, type State, type Subscription, type Why } from "stentor-client";
 
-const options: Options = { app: "shop", token: async () => "a.b.c", queue: 10, heartbeat: 5000 };
+const options: Options = { app: "shop", token: async () => "a.b.c", maxQueue: 10, heartbeat: 5000 };
 const stentor = new Stentor("wss://push.example.com/ws", options);
 new Stentor();
 new Stentor(new URL("wss://push.example.com"));
