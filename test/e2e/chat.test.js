@@ -396,7 +396,7 @@ test("a full queue says so", async (t) => {
   await server.kill();
   await alice.locator('#state[data-state="lost"]').waitFor();
   for (let i = 0; i <= 100; i++) await say(alice, `message ${i}`);
-  await alice.getByRole("alert").filter({ hasText: "not sent: 100 commands wait for a connection already" }).waitFor();
+  await alice.getByRole("alert").filter({ hasText: "not sent: too much waits for the connection already" }).waitFor();
   await alice.getByRole("button", { name: "Discard" }).click();
   assert.equal(await alice.locator("#outbox > p").count(), 100);
   await server.start();
@@ -409,7 +409,7 @@ test("a network that goes and comes back", async (t) => {
   const server = await serve(t);
   const [alice, bob] = [await enter(t, server, "alice", { network: true, prepare: (page) => page.clock.install() }), await enter(t, server, "bob")];
   await alice.context().setOffline(true);
-  await alice.clock.fastForward(10_000); // patience, if the socket does not notice
+  await alice.clock.fastForward(10_000); // timeout, if the socket does not notice
   await alice.locator('#state[data-state="lost"]').waitFor();
   await alice.context().setOffline(false);
   await back(alice);
@@ -430,7 +430,7 @@ test("a network that falls silent is noticed, and what is sent again is shown on
   await sees(bob, "alice: into the dark");
   assert.equal(await alice.locator("#state").getAttribute("data-state"), "connected");
   await alice.clock.fastForward(25_000); // heartbeat
-  await alice.clock.fastForward(10_000); // patience
+  await alice.clock.fastForward(10_000); // timeout
   await alice.getByText("You were away").waitFor();
   await alice.getByText("perhaps not sent: the connection was lost").waitFor();
   await back(alice);

@@ -9,13 +9,18 @@ const KEPT = 500; // lines of a room
 const SHOWN = 2000; // characters of what others publish
 const REMEMBERED = 5000; // ids of messages
 const ROOM = /^[\w=@,.;-]{1,155}$/; // what may follow "presence-" in a channel's name
+const FAILURES = { // by code, where the library's words are for programmers
+  lost: "perhaps not sent: the connection was lost",
+  queue_full: "not sent: too much waits for the connection already",
+};
 
 const $ = (id) => document.getElementById(id);
 
 let client;
 let me; // my user id
 let room; // the one in view
-let wasLost = false;
+let met = false; // the server has been reached
+let away = false; // and was lost
 let timer;
 const rooms = new Map(); // by name
 const outbox = new Map(); // by id: lines that have not come back yet
@@ -25,6 +30,7 @@ const seen = new Set(); // what has been shown
 
 function enter(name, names, first) {
   me = name;
+  met = away = false;
   client = new Stentor("/ws", { user: me });
   client.on("state", showState);
   client.on("message", (message) => arrived(room, message));
@@ -273,7 +279,7 @@ async function send(message) {
 
 function failed(message, waiting, how, error) {
   // An id that has been shown is not shown again, so to send it again does no harm.
-  how.textContent = error.code === "lost" ? "perhaps not sent: the connection was lost" : `not sent: ${error.message}`;
+  how.textContent = FAILURES[error.code] ?? `not sent: ${error.message}`;
   how.role = "alert";
   waiting.classList.add("failed");
   for (const [words, then] of [["Send again", () => send(message)], ["Discard", () => {}]]) {
@@ -356,7 +362,7 @@ function element(name, text = "", className = "") {
 
 function showState() {
   const { state, reason, code, retryAt } = client;
-  const lost = client.client ? "Lost" : "No connection";
+  const lost = met ? "Lost" : "No connection";
   $("state").dataset.state = { waiting: "lost", closed: "refused" }[state] ?? state;
   $("words").textContent = {
     connecting: "Connecting",
@@ -373,10 +379,11 @@ function showState() {
   clearInterval(timer);
   if (state === "waiting") timer = setInterval(tick, 1000);
   tick();
-  if (state === "connected" && wasLost) {
+  if (state === "connected" && away) {
     for (const each of rooms.values()) note(each, "", "You were away: what was said meanwhile is missing here.");
   }
-  wasLost = state !== "connected" && client.client !== undefined;
+  met ||= state === "connected";
+  away = met && state !== "connected";
 }
 
 $("now").onclick = () => client.connect();
