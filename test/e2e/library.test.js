@@ -13,6 +13,7 @@ import WebSocket from "ws";
 import { Stentor } from "../../web/client/stentor.js";
 import { open, until, useBrowser } from "./browser.js";
 import { token } from "./client.js";
+import { Page } from "./pages.js";
 import { serve, within } from "./server.js";
 
 useBrowser();
@@ -192,6 +193,32 @@ for (const [what, script] of [
   });
 }
 
+// run runs a script of a document in a page, and returns a promise of a line in
+// its console.
+async function run(t, server, script, line) {
+  const page = await open(t, server, "/chat"); // to listen before anything runs
+  const said = within(new Promise((resolve) => {
+    page.on("console", (m) => { if (m.text().includes(line)) resolve(); });
+  }), line);
+  const replacements = { "http://127.0.0.1:8080": server.http, "ws://127.0.0.1:8080": server.ws,
+    '"/stentor.js"': `"${server.http}/stentor.js"`, '"/ws"': `"${server.ws}/ws"` };
+  const code = Object.entries(replacements).reduce((text, [from, to]) => text.replaceAll(from, to), script);
+  await page.goto(await elsewhere(t, server, code));
+  return { said };
+}
+
+test("the scripts of the documents work", async (t) => {
+  const server = await serve(t);
+  const module = (path) => `<script type="module">${new Page(path).sample("any", /stentor\.js"/).code}</script>`;
+  const pages = [
+    await run(t, server, module("README.md"), "said {text: hello}"),
+    await run(t, server, module("docs/push-from-backend.md"), "event: said, data: Object"),
+  ];
+  while (await server.publish("news", { text: "hello" }, { event: "said" }) < pages.length); // until they are subscribed
+  await Promise.all(pages.map(({ said }) => said));
+  await (await run(t, server, new Page("web/client/README.md").sample("any", /<script type="module">/).code, "undefined hello")).said;
+});
+
 test("the plain script is the one of the package", async (t) => {
   const server = await serve(t);
   const folder = mkdtempSync(join(tmpdir(), "stentor-client-"));
@@ -203,7 +230,7 @@ test("the plain script is the one of the package", async (t) => {
 
 test("a page that is left is kept, and has its connection again when it is back", async (t) => {
   const server = await serve(t);
-  const page = await open(t, server, "/stentor.js"); // a page without a connection of its own
+  const page = await open(t, server, "/chat"); // a page without a connection of its own
   await page.goto(await elsewhere(t, server, `<script type="module">
     import { Stentor } from "${server.http}/stentor.js";
     window.made = new Stentor("${server.http}");
@@ -211,7 +238,7 @@ test("a page that is left is kept, and has its connection again when it is back"
     addEventListener("pageshow", ({ persisted }) => { window.restored = persisted; });
   </script>`));
   await until(page, () => window.made?.state === "connected");
-  await page.goto(`${server.http}/stentor.js`);
+  await page.goto(`${server.http}/chat`);
   await page.goBack({ waitUntil: "commit" }); // what was kept is not loaded
   await until(page, () => window.restored && window.made.state === "connected");
 });

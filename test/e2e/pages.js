@@ -51,6 +51,13 @@ export class Page {
     return this.#use((b) => [b.language, "any"].includes(language) && fits.test(b.code), `${language}, with ${fits}`);
   }
 
+  // sample is the same for what another test may take, too, excerpts included.
+  sample(language, fits) {
+    const block = this.#blocks.find((b) => [b.language, "any"].includes(language) && fits.test(b.code));
+    assert.ok(block, `${this.path} has no block of code: ${fits}`);
+    return block;
+  }
+
   // file returns the code of the block that is this file.
   file(name) { return this.#use((b) => b.name === name, name).code; }
 

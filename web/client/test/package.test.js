@@ -14,11 +14,29 @@ import * as module from "../stentor.js";
 
 const folder = fileURLToPath(new URL("..", import.meta.url));
 
+// example is the code under a heading of the README.
+function example(heading) {
+  const section = readFileSync(join(folder, "README.md"), "utf8").split(`\n## ${heading}\n\n`)[1];
+  return section.match(/^( {4}.*\n|\n)+/)[0].replaceAll(/^ {4}/gm, "");
+}
+
 test("the types fit what people write", () => {
-  const program = ts.createProgram(["usage.ts", "usage-global.ts"].map((name) => join(folder, "test", name)), {
-    strict: true, noEmit: true, types: [], lib: ["lib.es2022.d.ts", "lib.dom.d.ts"],
+  const options = {
+    strict: true, useUnknownInCatchVariables: false, noEmit: true, types: [], lib: ["lib.es2022.d.ts", "lib.dom.d.ts"],
     target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext,
-  });
+  };
+  const readme = join(folder, "test", "readme.ts"); // there is no such file
+  const text = `import { Stentor } from "stentor-client";\ndeclare function show(...of: unknown[]): void;\n${example("Use")}`;
+  const host = ts.createCompilerHost(options);
+  const { fileExists, readFile } = host;
+  host.fileExists = (name) => name === readme || fileExists(name);
+  host.readFile = (name) => (name === readme ? text : readFile(name));
+  host.getSourceFile = (name, target) => {
+    const source = host.readFile(name);
+    return source === undefined ? undefined : ts.createSourceFile(name, source, target);
+  };
+  const files = ["usage.ts", "usage-global.ts"].map((name) => join(folder, "test", name));
+  const program = ts.createProgram([...files, readme], options, host);
   const faults = ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) =>
     `${file?.fileName}:${file?.getLineAndCharacterOfPosition(start).line + 1}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`);
   assert.deepEqual(faults, []);
