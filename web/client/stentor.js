@@ -519,8 +519,8 @@ class Stentor extends Emitter {
 
   #refuse(channel, error) {
     const subscription = this.#subscriptions.get(channel);
-    const comes = this.#inFlight("subscribe", channel) || this.#inFlight("unsubscribe", channel);
-    if (subscription && !comes && !this.#inForce.has(channel)) this.#turnTo(subscription, "refused", error);
+    const comes = this.#inFlight("subscribe", channel) || this.#inForce.has(channel);
+    if (subscription && !comes) this.#turnTo(subscription, "refused", error);
   }
 
   #forget(subscription) {
