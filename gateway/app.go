@@ -17,6 +17,7 @@ type app struct {
 	secret    [sha256.Size]byte // digest of the secret, so that comparing tells nothing of its length
 	anonymous *identity         // of all its clients without a token; nil if there may be none
 	origins   []origin
+	foreign   foreign // origins that were turned away
 }
 
 func newApp(g *Gateway, cfg App, h *hub.Hub) *app {

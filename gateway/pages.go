@@ -59,11 +59,12 @@ func (g *Gateway) here(w http.ResponseWriter, r *http.Request) {
 	if g.development {
 		secret = g.cfg.Apps[0].Secret
 	}
-	// Whether a page from here may connect to the only app without a token.
-	anonymous := false
+	// Whether the only app lets clients without a token in, and pages from here.
+	anonymous, allowed := false, true
 	if len(g.apps.list) == 1 {
 		a := g.apps.list[0]
-		anonymous = a.anonymous != nil && (a.allows("http://"+r.Host) || a.allows("https://"+r.Host))
+		anonymous = a.anonymous != nil
+		allowed = a.allows("http://"+r.Host) || a.allows("https://"+r.Host)
 	}
 	body, _ := json.Marshal(map[string]any{
 		"version":     Version(),
@@ -72,6 +73,7 @@ func (g *Gateway) here(w http.ResponseWriter, r *http.Request) {
 		"echo":        g.echo(),
 		"apps":        len(g.apps.list),
 		"anonymous":   anonymous,
+		"allowed":     allowed,
 	})
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -88,7 +88,8 @@ func (g *Gateway) admit(hs *engine.Handshake, query, channel string) engine.Answ
 		}
 		return engine.Answer{CloseCode: closeUnknownApp, CloseText: "there is no app with that key"}
 	}
-	if !a.allows(string(hs.Request.Header("Origin"))) {
+	if from := string(hs.Request.Header("Origin")); !a.allows(from) {
+		a.foreign.tell(g.log, a.cfg.ID, from)
 		return engine.Answer{Status: http.StatusForbidden, Text: "pages of this origin may not connect (allowed_origins)"}
 	}
 	accept := engine.Answer{PongCode: closePong, Protocol: subprotocol(hs, channel)}

@@ -215,6 +215,14 @@ test("an app that wants tokens is explained, not tried", async (t) => {
   await shoot(page, "token");
 });
 
+test("an app that does not allow this page's address is explained", async (t) => {
+  const server = await serve(t, { config: "apps: [{id: app, key: app-key, secret: app-secret, anonymous: true, allowed_origins: [https://shop.example]}]" });
+  const page = await open(t, server, "/");
+  await page.getByText("the app's allowed_origins do not have this page's address").waitFor();
+  assert.equal(await page.locator("dt").first().textContent(), `${server.ws}/ws`);
+  for (const hidden of [page.getByLabel("Channel"), page.getByRole("link", { name: "chat" })]) assert.equal(await hidden.isVisible(), false);
+});
+
 test("several apps are explained", async (t) => {
   const server = await serve(t, { config: "apps: [{id: a, key: a, secret: secret-a, anonymous: true}, {id: b, key: b, secret: secret-b}]" });
   const page = await open(t, server, "/");

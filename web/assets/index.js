@@ -33,9 +33,10 @@ function showHere() {
   $("version").textContent = here.version;
   $("mode").hidden = !here.development;
   $("secret").hidden = here.development;
-  for (const id of ["listen", "log"]) $(id).hidden = !here.anonymous;
-  $("say").hidden = !here.development;
-  $("listeners").hidden = here.development || !here.anonymous;
+  const open = here.anonymous && here.allowed;
+  for (const id of ["listen", "log"]) $(id).hidden = !open;
+  for (const id of ["say", "talk"]) $(id).hidden = !here.development;
+  $("listeners").hidden = here.development || !open;
   showAddresses();
 }
 
@@ -92,7 +93,9 @@ async function connect() {
     }
   }
   showCurl();
-  if (here.anonymous && !CHANNEL.test(channel)) {
+  if (!here.allowed) {
+    show("refused", "This page cannot listen here: the app's allowed_origins do not have this page's address.");
+  } else if (here.anonymous && !CHANNEL.test(channel)) {
     show("refused", "This is no name of a channel: use up to 164 letters, digits and _ - = @ , . ; but not . or .. alone.");
   } else if (here.anonymous) {
     listen(mine);
