@@ -5,27 +5,28 @@ export type Data = unknown;
 
 export interface Options {
   /** Public key of the app; may be left out where there is one. */
-  app?: string;
+  app?: string | undefined;
   /**
    * JWT that your backend has signed, or a function that fetches one. A function is
    * called for each connection, so that a token that is over is replaced; one that is
-   * refused twice in a row closes.
+   * refused twice in a row closes. If it throws, it is called again later, as after
+   * any loss, unless the error has the code 4001, 4401 or 4403: that closes.
    */
-  token?: string | null | (() => string | null | undefined | Promise<string | null | undefined>);
+  token?: string | null | undefined | (() => string | null | undefined | Promise<string | null | undefined>);
   /** Who this is. Only the development app believes it; elsewhere the token says it. */
-  user?: string;
+  user?: string | undefined;
   /** How many publications are kept while there is no connection, 1 MiB in all. Default 100. */
-  maxQueue?: number;
+  maxQueue?: number | undefined;
   /** Milliseconds of silence before the server is asked for a sign of life. Default 25000. */
-  heartbeat?: number;
+  heartbeat?: number | undefined;
   /** Milliseconds to wait for that sign, and for a connection. Default 10000. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Bound in milliseconds of the first random wait before coming back; each failure doubles it. Default 1000. */
-  minDelay?: number;
+  minDelay?: number | undefined;
   /** The greatest such bound, in milliseconds. Default 30000. */
-  maxDelay?: number;
+  maxDelay?: number | undefined;
   /** A class to use instead of the global WebSocket, as in Node.js before 22. */
-  WebSocket?: new (url: string) => unknown;
+  WebSocket?: (new (url: string) => unknown) | undefined;
 }
 
 /**
@@ -66,7 +67,11 @@ export interface Member {
 }
 
 /** Whom a publication is for: exactly one of the three; a string is a channel. */
-export type Target = string | { channel: string } | { user: string } | { all: true };
+export type Target =
+  | string
+  | { channel: string; user?: never; all?: never }
+  | { user: string; channel?: never; all?: never }
+  | { all: true; channel?: never; user?: never };
 
 export interface PublishOptions {
   /** Whether this connection receives it too, where it is among those meant. Default true. */
@@ -80,7 +85,8 @@ export interface PublishOptions {
  * - lost: the connection went before an answer came; it may have been done, or not;
  * - queue_full: too much waits already, for a connection or in the socket;
  * - too_large: the message is larger than the server takes;
- * - ended: the subscription is over.
+ * - ended: the subscription is over;
+ * - user_ignored: the option `user` does not count here.
  */
 export class StentorError extends Error {
   readonly code: string;

@@ -8,6 +8,7 @@ const LONGEST = 3600e3; // ms, of any wait
 const BUFFERED = 4 << 20; // bytes of publications that may wait in the socket
 const QUEUED = 1 << 20; // bytes that may wait for a connection
 const STAY_AWAY = [4001, 4403]; // no such app; told to stay away
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 const UNAUTHORISED = 4401;
 const SILENT = 4408;
 
@@ -133,15 +134,18 @@ class Stentor extends Emitter {
 
   constructor(url = "/ws", options = {}) {
     super();
-    for (const name of Object.keys(options)) {
+    for (const name of Object.keys(options ?? {})) {
       if (!(name in DEFAULTS)) throw new TypeError(`there is no option "${name}"; there are ${Object.keys(DEFAULTS).join(", ")}`);
     }
-    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    const given = Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined));
     this.#options = { ...DEFAULTS, WebSocket: globalThis.WebSocket, ...given };
     if (!(this.#options.maxQueue >= 0)) throw new TypeError('the option "maxQueue" must be a number, 0 or more');
     for (const name of ["heartbeat", "timeout", "minDelay", "maxDelay"]) {
       const ms = this.#options[name];
       if (!(ms > 0 && ms <= LONGEST)) throw new TypeError(`the option "${name}" must be a number of milliseconds, up to ${LONGEST}`);
+    }
+    if (!["string", "function", "undefined"].includes(typeof (this.#options.token ?? undefined))) {
+      throw new TypeError('the option "token" must be a string, or a function that returns one or a promise of one');
     }
     if (typeof this.#options.WebSocket !== "function") {
       throw new TypeError('there is no WebSocket here: give a class as option "WebSocket", that of the package ws for example');
@@ -201,7 +205,10 @@ class Stentor extends Emitter {
   }
 
   async publish(to, event = "message", data = null, { echo = true } = {}) {
-    const { channel, user, all } = typeof to === "string" ? { channel: to } : to;
+    const { channel, user, all } = typeof to === "string" ? { channel: to } : to ?? {};
+    if ([channel, user, all].every((x) => x === undefined)) throw new TypeError("say whom it is for: a channel, { user } or { all: true }");
+    if (globalThis.Blob && data instanceof Blob) throw new TypeError("a Blob must be read first: await blob.arrayBuffer()");
+    if (JSON.stringify(data) === undefined) throw new TypeError(`data must be JSON or bytes, not a ${typeof data}`);
     const bytes = data instanceof ArrayBuffer || ArrayBuffer.isView(data);
     const { matched } = await this.#command({
       type: "publish", channel, user, all, event,
@@ -238,13 +245,13 @@ class Stentor extends Emitter {
     if (turn !== this.#turn) return;
     const url = new URL(this.#url);
     try {
-      const parameters = { app, user, token: typeof token === "function" ? await token() : token };
+      const parameters = { app, user, token: typeof token === "function" ? jwt(await token()) : token };
       if (turn !== this.#turn) return;
       for (const [name, value] of Object.entries(parameters)) {
         if (value !== undefined && value !== null) url.searchParams.set(name, value);
       }
     } catch (error) {
-      if (turn === this.#turn) this.#giveUp(undefined, `no token: ${error?.message ?? error}`);
+      if (turn === this.#turn) this.#noToken(error);
       return;
     }
     try {
@@ -257,6 +264,14 @@ class Stentor extends Emitter {
     this.#socket.onmessage = ({ data }) => { if (turn === this.#turn) this.#hear(data); };
     this.#socket.onclose = ({ code, reason }) => { if (turn === this.#turn) this.#lost(code, reason); };
     this.#socket.onerror = () => {}; // onclose follows
+  }
+
+  // noToken handles what a token function has thrown. It may say, by a code, that
+  // there is no way back.
+  #noToken(error) {
+    if ([UNAUTHORISED, ...STAY_AWAY].includes(error?.code)) this.#end(error.code, error.message);
+    else this.#lost(undefined, `no token: ${error?.message ?? error}`);
+    this.#flush();
   }
 
   #giveUp(code, reason) {
@@ -443,6 +458,11 @@ class Stentor extends Emitter {
     this.#timers.stable = setTimeout(() => { this.#failures = 0; }, STABLE);
     this.#timers.beat = setTimeout(() => this.#beat(), this.#options.heartbeat);
     this.#become("connected");
+    const { user } = this.#options;
+    if (user !== undefined && user !== m.user) {
+      this.#tell(this, "error", new StentorError("user_ignored",
+        'the server does not believe the option "user": the development app alone does; elsewhere a token says who this is'));
+    }
     for (const subscription of this.#subscriptions.values()) this.#ask(subscription);
     for (const command of this.#queue.splice(0)) this.#transmit(command);
     this.#queued = 0;
@@ -636,6 +656,7 @@ Stentor.prototype[types] = {
 function address(text) {
   let url;
   try {
+    if (!(text instanceof URL) && !/^([a-z]+:\/)?\//i.test(text)) throw new TypeError(); // a host would be taken for a path
     url = new URL(text, globalThis.location?.href);
   } catch {
     throw new TypeError(`"${text}" is no URL: write wss://push.example.com/ws, or /ws in a page of the same server`);
@@ -662,6 +683,14 @@ function deferred() {
   });
   d.promise.catch(() => {});
   return d;
+}
+
+// jwt refuses what cannot be a token: an error page in place of one, for example,
+// is a reason to ask again, and none to show it to the server.
+function jwt(token) {
+  if (token === undefined || token === null) return undefined;
+  if (typeof token !== "string" || !JWT.test(token)) throw new TypeError("what the function returned is no JWT");
+  return token;
 }
 
 function member([user, info]) { return info === undefined ? { user } : { user, info }; }

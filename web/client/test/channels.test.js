@@ -484,7 +484,9 @@ test("what has no JSON is the caller's fault", async () => {
   const circle = {};
   circle.self = circle;
   assert.equal((await failure(stentor.publish("news", "said", circle))).name, "TypeError");
-  assert.equal((await failure(stentor.publish("news", "said", 1n))).name, "TypeError");
+  for (const data of [1n, () => {}, Symbol("x"), new Blob(["x"])]) {
+    assert.equal((await failure(stentor.publish("news", "said", data))).name, "TypeError");
+  }
   assert.deepEqual(last().sent, []);
 });
 

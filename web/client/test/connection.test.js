@@ -33,6 +33,11 @@ test("what makes no sense is refused at once", () => {
   for (const [url, options, says] of [
     ["/ws", {}, /no URL/], // there is no page here
     ["ftp://example.com", {}, /must begin with/],
+    ["example.com/ws", {}, /no URL: write wss:/],
+    ["127.0.0.1:8080", {}, /no URL: write wss:/],
+    [{ app: "x" }, {}, /no URL/],
+    [8080, {}, /no URL/],
+    ["wss://example.com", { token: Promise.resolve("a.b.c") }, /"token" must be a string, or a function/],
     ["wss://example.com", { tokken: "x" }, /no option "tokken"/],
     ["wss://example.com", { maxQueue: -1 }, /"maxQueue" must be a number/],
     ["wss://example.com", { heartbeat: "soon" }, /"heartbeat" must be a number/],
@@ -55,12 +60,12 @@ test("it tells who it is, and learns who it is", async () => {
 
 test("a token is fetched for each connection", async () => {
   let n = 0;
-  await client({ token: async () => `token-${++n}` });
-  assert.equal(last().url.searchParams.get("token"), "token-1");
+  await client({ token: async () => `a.b.${++n}` });
+  assert.equal(last().url.searchParams.get("token"), "a.b.1");
   last().welcomes();
   last().goes();
   await pass(1000);
-  assert.equal(last().url.searchParams.get("token"), "token-2");
+  assert.equal(last().url.searchParams.get("token"), "a.b.2");
 });
 
 test("no token is no reason to stop trying", async () => {
@@ -73,18 +78,48 @@ test("no token is no reason to stop trying", async () => {
   assert.equal(last().url.search, "");
 });
 
+test("what is no token is not shown to the server", async () => {
+  for (const [what, says] of [["", /no JWT/], ["<html>502</html>", /no JWT/], [{ token: "a.b.c" }, /no JWT/]]) {
+    const stentor = await client({ token: () => what });
+    assert.deepEqual([stentor.state, FakeSocket.all.length], ["waiting", 0]);
+    assert.match(stentor.reason, says);
+  }
+  await client({ token: () => null }); // without one
+  assert.equal(last().url.search, "");
+});
+
+test("a token function can say that there is no way back", async () => {
+  for (const code of [4001, 4401, 4403]) {
+    const stentor = await client({ token: () => { throw Object.assign(new Error("not logged in"), { code }); } });
+    assert.deepEqual([stentor.states, stentor.code, stentor.reason], [["closed"], code, "not logged in"]);
+  }
+  const stentor = await client({ token: () => { throw Object.assign(new Error("down"), { code: "ECONNREFUSED" }); } });
+  assert.equal(stentor.state, "waiting");
+});
+
+test("a user that the server does not believe is told of", async () => {
+  const stentor = await client({ user: "ann" });
+  const heard = [];
+  stentor.on("error", ({ code }) => heard.push(code));
+  last().welcomes({ user: "ann" });
+  last().goes();
+  await pass(1000);
+  last().welcomes();
+  assert.deepEqual(heard, ["user_ignored"]);
+});
+
 test("a token that comes too late has no say", async () => {
   const release = [];
   const stentor = await client({ token: () => new Promise((resolve) => release.push(resolve)) });
   await pass(10000);
   assert.equal(stentor.state, "waiting");
   await pass(1000);
-  release[0]("old");
+  release[0]("a.b.old");
   await settle();
   assert.equal(FakeSocket.all.length, 0);
-  release[1]("new");
+  release[1]("a.b.new");
   await settle();
-  assert.equal(last().url.searchParams.get("token"), "new");
+  assert.equal(last().url.searchParams.get("token"), "a.b.new");
 });
 
 test("where no WebSocket can be made it says why", async (t) => {
@@ -181,7 +216,7 @@ test("it comes back after every other end", async () => {
 
 test("a token that is over is replaced, one that is wrong is not", async () => {
   let n = 0;
-  const stentor = await client({ token: () => `t${++n}` });
+  const stentor = await client({ token: () => `a.b.${++n}` });
   const tokens = () => FakeSocket.all.map(({ url }) => url.searchParams.get("token")).join(" ");
   last().goes(4401, "the token is over"); // it was when it arrived
   await pass(1000);
@@ -189,7 +224,7 @@ test("a token that is over is replaced, one that is wrong is not", async () => {
   last().goes(4401, "the token is over");
   assert.equal(stentor.state, "waiting");
   await pass(1000);
-  assert.equal(tokens(), "t1 t2 t3");
+  assert.equal(tokens(), "a.b.1 a.b.2 a.b.3");
   last().goes(4401, "the signature is wrong"); // again, without a welcome
   assert.equal(stentor.state, "closed");
 });
@@ -224,7 +259,7 @@ test("close while a token is being fetched, or while waiting, is an end", async 
   let release;
   const stentor = await client({ token: () => new Promise((resolve) => { release = resolve; }) });
   stentor.close();
-  release("token");
+  release("a.b.c");
   await pass(1e6);
   assert.deepEqual([stentor.state, FakeSocket.all.length], ["closed", 0]);
   const other = await connected();

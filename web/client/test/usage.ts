@@ -40,6 +40,8 @@ stentor.on("stat", () => {});
 // @ts-expect-error
 stentor.publish({ room: "news" });
 // @ts-expect-error
+stentor.publish({ channel: "news", user: "ann" });
+// @ts-expect-error
 stentor.state = "connected";
 // @ts-expect-error
 room.on("join", (member: string) => member);
