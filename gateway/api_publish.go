@@ -3,9 +3,11 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"stentor/hub"
@@ -108,17 +110,24 @@ func (g *Gateway) publication(b *publishBody) (p publication, err error) {
 	case n+len(p.except.users)+len(p.except.clients) > maxTargets:
 		return p, tooLarge("the publication names more than %d channels, users and clients", maxTargets)
 	}
-	for i, ch := range p.to.channels {
-		if err := protocol.CheckChannel(ch); err != nil {
-			return p, badRequest("to.channels[%d]: %v", i, err)
+	for _, named := range []struct {
+		field string
+		names []string
+		check func(string) error
+	}{
+		{"to.channels", p.to.channels, protocol.CheckChannel},
+		{"to.users", p.to.users, protocol.CheckUser},
+		{"to.clients", p.to.clients, checkClient},
+		{"except.users", p.except.users, protocol.CheckUser},
+		{"except.clients", p.except.clients, checkClient},
+	} {
+		for i, name := range named.names {
+			if err := named.check(name); err != nil {
+				return p, badRequest("%s[%d]: %v", named.field, i, err)
+			}
 		}
 	}
 	p.to.channels = once(p.to.channels)
-	for i, u := range p.to.users {
-		if err := protocol.CheckUser(u); err != nil {
-			return p, badRequest("to.users[%d]: %v", i, err)
-		}
-	}
 	if most := g.cfg.Limits.MaxMessageBytes; len(b.Data) > most {
 		return p, tooLarge("the data has %d bytes, at most %d are allowed (limits.max_message_bytes)", len(b.Data), most)
 	}
@@ -131,6 +140,18 @@ func (g *Gateway) publication(b *publishBody) (p publication, err error) {
 		return p, badRequest("%v", err)
 	}
 	return p, nil
+}
+
+// checkClient tells what is wrong with a client's id. Whether there is such a
+// client is another question.
+func checkClient(id string) error {
+	place, secret, _ := strings.Cut(id, ".")
+	for _, number := range []string{place, secret} {
+		if number == "" || strings.Trim(number, "0123456789") != "" {
+			return errors.New("a client id is two numbers with a point between them")
+		}
+	}
+	return nil
 }
 
 // once returns names without repetitions.

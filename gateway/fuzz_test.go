@@ -15,6 +15,7 @@ import (
 // The rules for names once more, as patterns.
 var (
 	plainChannel = regexp.MustCompile(`^[-A-Za-z0-9_=@,.;]{1,164}$`)
+	plainClient  = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
 	noControl    = regexp.MustCompile(`^\P{Cc}+$`)
 )
 
@@ -45,7 +46,12 @@ func (p *toPublish) good(most int) bool {
 			return false
 		}
 	}
-	for _, id := range p.To.Users {
+	for _, id := range slices.Concat(p.To.Clients, p.Except.Clients) {
+		if !plainClient.MatchString(id) {
+			return false
+		}
+	}
+	for _, id := range slices.Concat(p.To.Users, p.Except.Users) {
 		if !goodText(id, 128) || id == "." || id == ".." {
 			return false
 		}
@@ -101,6 +107,8 @@ func FuzzPublishBody(f *testing.F) {
 		`{"to":{"users":["\u0000"]}}`,
 		`{"to":{"users":["."]}}`,
 		`{"to":{"clients":["nonsense"]}}`,
+		`{"to":{"all":true},"except":{"users":["a",""]}}`,
+		`{"to":{"all":true},"except":{"clients":["1.2","-1.2"]}}`,
 		`{"to":{"all":false}}`,
 		`{"to":{"all":"yes"}}`,
 		`{"to":{"channel":"x"}}`,
