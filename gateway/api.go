@@ -23,7 +23,6 @@ func (g *Gateway) apiHandler() http.Handler {
 	for pattern, f := range map[string]apiFunc{
 		"POST /api/publish":                    g.apiPublish,
 		"POST /api/publish/batch":              g.apiPublishBatch,
-		"GET /api/channels":                    apiChannels,
 		"GET /api/channels/{channel}/presence": apiPresence,
 		"GET /api/users/{user}":                apiUser,
 		"POST /api/users/{user}/disconnect":    apiUserDisconnect,
@@ -33,6 +32,7 @@ func (g *Gateway) apiHandler() http.Handler {
 	} {
 		mux.Handle(pattern, g.authorised(f))
 	}
+	mux.Handle("GET /api/channels", g.authorised(apiChannels, "prefix"))
 	mux.Handle("GET /api", page("api.html"))
 	mux.Handle("GET /api/openapi.json", secured(http.HandlerFunc(describe)))
 	return g.timed(jsonErrors(mux))
@@ -56,8 +56,8 @@ func isAPI(p string) bool { return p == "/api" || strings.HasPrefix(p, "/api/") 
 type apiFunc func(a *app, r *http.Request) (any, error)
 
 // authorised finds the app by the bearer secret, and turns what f returns into
-// a response.
-func (g *Gateway) authorised(f apiFunc) http.Handler {
+// a response. The query may have these parameters only.
+func (g *Gateway) authorised(f apiFunc, parameters ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		secret = strings.TrimSpace(secret)
@@ -69,6 +69,10 @@ func (g *Gateway) authorised(f apiFunc) http.Handler {
 			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="stentor"`)
 			refuse(w, r, &apiError{http.StatusUnauthorized, "unauthorized", message})
+			return
+		}
+		if err := checkQuery(r, parameters); err != nil {
+			refuse(w, r, err)
 			return
 		}
 		answer, err := f(a, r)
@@ -245,62 +249,66 @@ func article(kind string) string {
 	return "a " + kind
 }
 
+type channelsAnswer struct {
+	Channels map[string]channelInfo `json:"channels"`
+}
+
+type channelInfo struct {
+	Subscriptions int  `json:"subscriptions"`
+	Users         *int `json:"users,omitempty"`
+}
+
 func apiChannels(a *app, r *http.Request) (any, error) {
-	type info struct {
-		Subscriptions int  `json:"subscriptions"`
-		Users         *int `json:"users,omitempty"`
-	}
-	q, err := query(r, "prefix")
-	if err != nil {
-		return nil, err
-	}
-	list := map[string]info{}
-	a.hub.Channels(q.Get("prefix"), func(c hub.ChannelInfo) bool {
-		i := info{Subscriptions: c.Subscriptions}
+	list := map[string]channelInfo{}
+	a.hub.Channels(r.URL.Query().Get("prefix"), func(c hub.ChannelInfo) bool {
+		i := channelInfo{Subscriptions: c.Subscriptions}
 		if c.Presence {
 			i.Users = &c.Members
 		}
 		list[c.Name] = i
 		return true
 	})
-	return map[string]any{"channels": list}, nil
+	return channelsAnswer{list}, nil
+}
+
+type membersAnswer struct {
+	Members []member `json:"members"`
+}
+
+type member struct {
+	User string          `json:"user"`
+	Info json.RawMessage `json:"info,omitempty"`
 }
 
 func apiPresence(a *app, r *http.Request) (any, error) {
 	channel := r.PathValue("channel")
-	if _, err := query(r); err != nil {
-		return nil, err
-	}
 	if err := protocol.CheckChannel(channel); err != nil {
 		return nil, badRequest("%v", err)
 	}
 	if !protocol.IsPresence(channel) {
 		return nil, badRequest("only channels that begin with presence- have members")
 	}
-	type member struct {
-		User string          `json:"user"`
-		Info json.RawMessage `json:"info,omitempty"`
-	}
 	list := []member{}
 	found, _ := a.hub.Members(channel)
 	for _, m := range found {
 		list = append(list, member{m.User, m.Info})
 	}
-	return map[string]any{"members": list}, nil
+	return membersAnswer{list}, nil
 }
 
-// query returns the parameters of a request, which may have these only.
-func query(r *http.Request, known ...string) (url.Values, error) {
+// checkQuery tells what is wrong with the query of a request that may have
+// these parameters.
+func checkQuery(r *http.Request, known []string) error {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, badRequest("the query is malformed: %v", err)
+		return badRequest("the query is malformed: %v", err)
 	}
 	for _, name := range sorted(q) {
 		if !slices.Contains(known, name) {
-			return nil, badRequest("there is no parameter %q here", name)
+			return badRequest("there is no parameter %q here", name)
 		}
 	}
-	return q, nil
+	return nil
 }
 
 // userOf returns the user that the path names.
@@ -312,23 +320,27 @@ func userOf(r *http.Request) (string, error) {
 	return user, nil
 }
 
+type userAnswer struct {
+	User    string       `json:"user"`
+	Online  bool         `json:"online"`
+	Clients []userClient `json:"clients"`
+}
+
+type userClient struct {
+	ID       string   `json:"id"`
+	Channels []string `json:"channels"`
+}
+
 func apiUser(a *app, r *http.Request) (any, error) {
-	type one struct {
-		ID       string   `json:"id"`
-		Channels []string `json:"channels"`
-	}
-	if _, err := query(r); err != nil {
-		return nil, err
-	}
 	user, err := userOf(r)
 	if err != nil {
 		return nil, err
 	}
-	list := []one{}
+	list := []userClient{}
 	for _, c := range a.hub.UserClients(user) {
-		list = append(list, one{c.ID(), c.Subscriptions()})
+		list = append(list, userClient{c.ID(), c.Subscriptions()})
 	}
-	return map[string]any{"user": user, "online": len(list) > 0, "clients": list}, nil
+	return userAnswer{user, len(list) > 0, list}, nil
 }
 
 // connection returns the gateway's side of a hub's client.
@@ -342,10 +354,16 @@ func connection(c *hub.Client) *client {
 	return nil
 }
 
+type disconnectBody struct {
+	Reason string `json:"reason"`
+}
+
+type disconnectAnswer struct {
+	Disconnected int `json:"disconnected"`
+}
+
 func disconnect(list []*hub.Client, r *http.Request) (any, error) {
-	var body struct {
-		Reason string `json:"reason"`
-	}
+	var body disconnectBody
 	if err := optionalBody(r, &body); err != nil {
 		return nil, err
 	}
@@ -355,7 +373,7 @@ func disconnect(list []*hub.Client, r *http.Request) (any, error) {
 	for _, c := range list {
 		connection(c).conn.Close(closeStayAway, body.Reason)
 	}
-	return map[string]int{"disconnected": len(list)}, nil
+	return disconnectAnswer{len(list)}, nil
 }
 
 // smallBody bounds bodies that consist of a few words.
@@ -394,11 +412,13 @@ func (a *app) client(r *http.Request) (*hub.Client, error) {
 	return nil, notFound("there is no client %q: it has gone, or is another node's or app's", id)
 }
 
-// channelBody reads a body that names a channel.
-func channelBody(r *http.Request) (string, error) {
-	var body struct {
-		Channel string `json:"channel"`
-	}
+type channelBody struct {
+	Channel string `json:"channel"`
+}
+
+// channelOf reads a body that names a channel.
+func channelOf(r *http.Request) (string, error) {
+	var body channelBody
 	if err := readBody(r, smallBody, &body); err != nil {
 		return "", err
 	}
@@ -408,13 +428,17 @@ func channelBody(r *http.Request) (string, error) {
 	return body.Channel, nil
 }
 
+type subscribeAnswer struct {
+	Subscribed bool `json:"subscribed"`
+}
+
 // apiClientSubscribe subscribes a client, as its backend may to any channel.
 func apiClientSubscribe(a *app, r *http.Request) (any, error) {
 	c, err := a.client(r)
 	if err != nil {
 		return nil, err
 	}
-	channel, err := channelBody(r)
+	channel, err := channelOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -428,7 +452,11 @@ func apiClientSubscribe(a *app, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, badRequest("%v", err)
 	}
-	return map[string]bool{"subscribed": true}, nil
+	return subscribeAnswer{true}, nil
+}
+
+type unsubscribeAnswer struct {
+	Unsubscribed bool `json:"unsubscribed"`
 }
 
 func apiClientUnsubscribe(a *app, r *http.Request) (any, error) {
@@ -436,7 +464,7 @@ func apiClientUnsubscribe(a *app, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	channel, err := channelBody(r)
+	channel, err := channelOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -445,5 +473,5 @@ func apiClientUnsubscribe(a *app, r *http.Request) (any, error) {
 			tellUnsubscribed(c, channel)
 		}
 	})
-	return map[string]bool{"unsubscribed": was}, nil
+	return unsubscribeAnswer{was}, nil
 }

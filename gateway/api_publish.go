@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	maxTargets  = 10000            // channels, users and clients of one publication
-	maxBatch    = 1000             // publications of one request
-	waitLimit   = 10 * time.Second // for an answer, with "wait": true or under pressure
-	bodyBesides = 64 << 10         // room in a body for all but the data
-	bodyTime    = 30 * time.Second // for a body to come
+	maxTargets = 10000            // channels, users and clients of one publication
+	maxBatch   = 1000             // publications of one request
+	waitLimit  = 10 * time.Second // for an answer, with "wait": true or under pressure
+	bodyRoom   = 8 << 20          // in a body, for names and, in a batch, data
+	bodyTime   = 30 * time.Second // for a body to come
 )
 
 // publishBody is a publication as JSON.
@@ -49,9 +49,25 @@ type publishAnswer struct {
 	Dropped *int64 `json:"dropped,omitempty"`
 }
 
+type batchBody struct {
+	Batch []publishBody `json:"batch"`
+}
+
+type batchAnswer struct {
+	Results []publishAnswer `json:"results"`
+}
+
+// publishLimit bounds the body of a publication. There is room for as many users
+// as it may have, each as long as it may be and each byte written \u0061, and for
+// data with spaces.
+func (g *Gateway) publishLimit() int64 { return bodyRoom + 2*int64(g.cfg.Limits.MaxMessageBytes) }
+
+// batchLimit bounds the body of a batch.
+func (g *Gateway) batchLimit() int64 { return max(bodyRoom, 4*int64(g.cfg.Limits.MaxMessageBytes)) }
+
 func (g *Gateway) apiPublish(a *app, r *http.Request) (any, error) {
 	var body publishBody
-	if err := readBody(r, int64(2*g.cfg.Limits.MaxMessageBytes+bodyBesides+maxTargets*protocol.MaxChannelName), &body); err != nil {
+	if err := readBody(r, g.publishLimit(), &body); err != nil {
 		return nil, err
 	}
 	p, err := g.publication(&body)
@@ -64,10 +80,8 @@ func (g *Gateway) apiPublish(a *app, r *http.Request) (any, error) {
 }
 
 func (g *Gateway) apiPublishBatch(a *app, r *http.Request) (any, error) {
-	var body struct {
-		Batch []publishBody `json:"batch"`
-	}
-	if err := readBody(r, max(8<<20, int64(4*g.cfg.Limits.MaxMessageBytes)), &body); err != nil {
+	var body batchBody
+	if err := readBody(r, g.batchLimit(), &body); err != nil {
 		return nil, err
 	}
 	if len(body.Batch) == 0 {
@@ -96,7 +110,7 @@ func (g *Gateway) apiPublishBatch(a *app, r *http.Request) (any, error) {
 		}
 		results[i] = answer
 	}
-	return map[string]any{"results": results}, nil
+	return batchAnswer{results}, nil
 }
 
 // publication checks a body.

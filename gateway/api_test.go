@@ -15,6 +15,7 @@ import (
 
 	"stentor/engine"
 	"stentor/hub"
+	"stentor/protocol"
 )
 
 func TestAPIPublish(t *testing.T) {
@@ -69,6 +70,40 @@ func TestAPIPublish(t *testing.T) {
 				p.quiet()
 			}
 		})
+	}
+}
+
+// As many users as a publication may have fit into its body, however they are
+// written.
+func TestAPIPublishToMany(t *testing.T) {
+	s := newTest(t, nil)
+	user := `"` + strings.Repeat(`\u0061`, protocol.MaxUserID) + `"`
+	users := user + strings.Repeat(","+user, maxTargets-1)
+	data := `"` + strings.Repeat("x", s.cfg.Limits.MaxMessageBytes-2) + `"`
+	s.publish(`{"to":{"users":[`+users+`]},"data":`+data+`}`, `{"matched":0}`)
+	s.api("POST", "/api/publish/batch", `{"batch":[{"to":{"users":[`+users+`]},"data":`+data+`}]}`, `{"results":[{"matched":0}]}`)
+}
+
+// Null is as good as nothing.
+func TestAPINull(t *testing.T) {
+	s := newTest(t, nil)
+	for _, body := range []string{
+		`{"to":{"all":true,"channels":null,"users":null,"clients":null},"except":null,"event":null,"data":null,"encoding":null,"wait":null}`,
+		`{"to":{"all":true},"except":{"users":null,"clients":null}}`,
+	} {
+		if e := s.exchange(s.request("POST", s.addr, "/api/publish", "dev-secret", body)); e.status != 200 {
+			t.Errorf("%s: %d %s", body, e.status, e.answer)
+		}
+	}
+	for _, body := range []string{`null`, `{"reason":null}`} {
+		if e := s.exchange(s.request("POST", s.addr, "/api/users/ann/disconnect", "dev-secret", body)); e.status != 200 {
+			t.Errorf("%s: %d %s", body, e.status, e.answer)
+		}
+	}
+	for _, body := range []string{`null`, `{"to":null}`, `{"to":{"all":null}}`, `{"to":{"users":[null]}}`} {
+		if status, answer := s.call("POST", "/api/publish", "dev-secret", body); status != 400 {
+			t.Errorf("%s: %d %s", body, status, answer)
+		}
 	}
 }
 
@@ -129,7 +164,7 @@ func TestAPIErrors(t *testing.T) {
 		{"POST", "/api/publish", "dev-secret", `{"to":{"all":true},"event":""}`, 400, "bad_request", `"event"`},
 		{"POST", "/api/publish", "dev-secret", `{"to":{"all":true},"data":"` + "\xff" + `"}`, 400, "bad_request", "UTF-8"},
 		{"POST", "/api/publish", "dev-secret", `{"to":{"all":true},"data":"` + strings.Repeat("x", 2000) + `"}`, 413, "too_large", "2000"},
-		{"POST", "/api/publish", "dev-secret", `{"to":{"all":true},"data":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "too_large", "larger than"},
+		{"POST", "/api/publish", "dev-secret", `{"to":{"all":true},"data":"` + strings.Repeat("x", bodyRoom+4000) + `"}`, 413, "too_large", "larger than"},
 		{"POST", "/api/publish", "dev-secret", `{"to":{"users":[` + strings.Repeat(`"u",`, maxTargets) + `"u"]}}`, 413, "too_large", "10000"},
 		{"GET", "/api/publish", "dev-secret", ``, 405, "method_not_allowed", "POST"},
 		{"GET", "/api/nothing", "dev-secret", ``, 404, "not_found", "/api/nothing"},
@@ -154,6 +189,13 @@ func TestAPIErrors(t *testing.T) {
 		{"GET", "/api/channels?prefix=%zz", "dev-secret", ``, 400, "bad_request", "the query is malformed"},
 		{"GET", "/api/channels/presence-a/presence?prefix=a", "dev-secret", ``, 400, "bad_request", `no parameter "prefix"`},
 		{"GET", "/api/users/ann?x", "dev-secret", ``, 400, "bad_request", `no parameter "x"`},
+		{"POST", "/api/publish?wait=true", "dev-secret", `{"to":{"all":true}}`, 400, "bad_request", `no parameter "wait"`},
+		{"POST", "/api/publish/batch?x", "dev-secret", `{"batch":[{"to":{"all":true}}]}`, 400, "bad_request", `no parameter "x"`},
+		{"POST", "/api/users/ann/disconnect?reason=x", "dev-secret", ``, 400, "bad_request", `no parameter "reason"`},
+		{"POST", "/api/clients/1.2/disconnect?%zz", "dev-secret", ``, 400, "bad_request", "the query is malformed"},
+		{"POST", "/api/clients/1.2/subscribe?channel=a", "dev-secret", `{"channel":"a"}`, 400, "bad_request", `no parameter "channel"`},
+		{"POST", "/api/clients/1.2/unsubscribe?channel=a", "dev-secret", `{"channel":"a"}`, 400, "bad_request", `no parameter "channel"`},
+		{"POST", "/api/publish?wait=true", "wrong", ``, 401, "unauthorized", "no app has this secret"},
 		{"POST", "/api/clients/1.2/disconnect", "dev-secret", ``, 404, "not_found", `"1.2"`},
 		{"POST", "/api/clients/nonsense/subscribe", "dev-secret", `{"channel":"a"}`, 404, "not_found", "nonsense"},
 		{"POST", "/api/users/ann/disconnect", "dev-secret", `{"reasons":"x"}`, 400, "bad_request", "reasons"},
@@ -186,8 +228,8 @@ func TestAPIQueries(t *testing.T) {
 	s.api("GET", "/api/channels?prefix=presence-", "", `{"channels":{"presence-a":{"subscriptions":1,"users":1}}}`)
 	s.api("GET", "/api/channels/presence-a/presence", "", `{"members":[{"user":"ann"}]}`)
 	s.api("GET", "/api/channels/presence-b/presence", "", `{"members":[]}`)
-	s.api("GET", "/api/users/ann", "", fmt.Sprintf(`{"clients":[{"id":"%s","channels":["news","presence-a"]}],"online":true,"user":"ann"}`, w["client"]))
-	s.api("GET", "/api/users/b%C3%B6b", "", `{"clients":[],"online":false,"user":"böb"}`)
+	s.api("GET", "/api/users/ann", "", fmt.Sprintf(`{"user":"ann","online":true,"clients":[{"id":"%s","channels":["news","presence-a"]}]}`, w["client"]))
+	s.api("GET", "/api/users/b%C3%B6b", "", `{"user":"böb","online":false,"clients":[]}`)
 	// The admin listener serves it too.
 	e := s.do(s.request("GET", s.admin, "/api/channels?prefix=news", "dev-secret", ""))
 	if string(e.answer) != `{"channels":{"news":{"subscriptions":1}}}`+"\n" {

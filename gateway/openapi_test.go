@@ -251,7 +251,8 @@ func TestOpenAPIBites(t *testing.T) {
 	for _, body := range []string{
 		``, `{}`, `{"to":{}}`, `{"to":{"channels":[]}}`, `{"to":{"channels":["a b"]}}`, `{"to":{"channels":[".."]}}`,
 		`{"to":{"users":["a\u0085"]}}`, `{"to":{"all":false}}`, `{"to":{"all":true,"nobody":true}}`, `{"to":{"all":true},"event":""}`,
-		`{"to":{"all":true},"encoding":"hex"}`, `{"to":{"all":true},"wait":1}`, `{"to":{"all":true},"x":1}`,
+		`{"to":{"all":true},"encoding":"hex"}`, `{"to":{"all":true},"encoding":"base64"}`, `{"to":{"all":true},"data":1,"encoding":"base64"}`,
+		`{"to":{"clients":["x"]}}`, `{"to":{"all":true},"except":{"users":[""]}}`, `{"to":{"all":true},"except":{"clients":[""]}}`, `{"to":{"all":true},"wait":1}`, `{"to":{"all":true},"x":1}`,
 	} {
 		e := s.exchange(s.request("POST", s.addr, "/api/publish", "dev-secret", body))
 		if err := contract.check(e); err != nil || e.status != 400 {
@@ -300,7 +301,7 @@ func TestOpenAPIIsServed(t *testing.T) {
 
 // tooMuch is a size that a body may not have.
 var tooMuch = map[string]int{
-	"publish": 2 << 20, "publishBatch": 8<<20 + 1,
+	"publish": bodyRoom + 2*65536 + 1, "publishBatch": bodyRoom + 1,
 	"disconnectUser": smallBody + 1, "disconnectClient": smallBody + 1, "subscribeClient": smallBody + 1, "unsubscribeClient": smallBody + 1,
 }
 
