@@ -34,7 +34,7 @@ func (g *Gateway) apiHandler() http.Handler {
 	}
 	mux.Handle("GET /api/channels", g.authorised(apiChannels, "prefix"))
 	mux.Handle("GET /api", page("api.html"))
-	mux.Handle("GET /api/openapi.json", secured(http.HandlerFunc(describe)))
+	mux.Handle("GET /api/openapi.json", secured(fixed("application/json", description())))
 	return g.timed(jsonErrors(mux))
 }
 

@@ -91,12 +91,12 @@ func TestAPINull(t *testing.T) {
 		`{"to":{"all":true,"channels":null,"users":null,"clients":null},"except":null,"event":null,"data":null,"encoding":null,"wait":null}`,
 		`{"to":{"all":true},"except":{"users":null,"clients":null}}`,
 	} {
-		if e := s.exchange(s.request("POST", s.addr, "/api/publish", "dev-secret", body)); e.status != 200 {
+		if e := s.roundTrip(s.request("POST", s.addr, "/api/publish", "dev-secret", body)); e.status != 200 {
 			t.Errorf("%s: %d %s", body, e.status, e.answer)
 		}
 	}
 	for _, body := range []string{`null`, `{"reason":null}`} {
-		if e := s.exchange(s.request("POST", s.addr, "/api/users/ann/disconnect", "dev-secret", body)); e.status != 200 {
+		if e := s.roundTrip(s.request("POST", s.addr, "/api/users/ann/disconnect", "dev-secret", body)); e.status != 200 {
 			t.Errorf("%s: %d %s", body, e.status, e.answer)
 		}
 	}

@@ -209,8 +209,8 @@ func (s *server) request(method, address, path, secret, body string) *http.Reque
 	return req
 }
 
-// exchange sends a request and reads the answer.
-func (s *server) exchange(req *http.Request) *exchange {
+// roundTrip sends a request and reads the answer.
+func (s *server) roundTrip(req *http.Request) *exchange {
 	s.t.Helper()
 	var sent []byte
 	if req.Body != nil && req.Body != http.NoBody {
@@ -229,10 +229,10 @@ func (s *server) exchange(req *http.Request) *exchange {
 	return &exchange{req, sent, resp.StatusCode, resp.Header, b}
 }
 
-// do is exchange, for what the API's description must describe.
+// do is roundTrip, for what the API's description must describe.
 func (s *server) do(req *http.Request) *exchange {
 	s.t.Helper()
-	e := s.exchange(req)
+	e := s.roundTrip(req)
 	s.holds(e)
 	return e
 }

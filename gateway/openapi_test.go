@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -29,12 +30,8 @@ type contract struct{ doc *openapi3.T }
 // document says so of requests, which are refused otherwise, but leaves it open
 // for answers, where more may come.
 func newContract(names ...string) (*contract, error) {
-	text, err := description()
-	if err != nil {
-		return nil, err
-	}
 	var tree map[string]any
-	if err := json.Unmarshal(text, &tree); err != nil {
+	if err := json.Unmarshal([]byte(description()), &tree); err != nil {
 		return nil, err
 	}
 	if len(names) > 0 {
@@ -48,7 +45,8 @@ func newContract(names ...string) (*contract, error) {
 		delete(at, names[last])
 	}
 	closeObjects(tree)
-	if text, err = json.Marshal(tree); err != nil {
+	text, err := json.Marshal(tree)
+	if err != nil {
 		return nil, err
 	}
 	doc, err := openapi3.NewLoader().LoadFromData(text)
@@ -179,7 +177,7 @@ func (s *server) holds(e *exchange) {
 		err = c.check(e)
 	}
 	if err != nil {
-		s.t.Errorf("web/assets/openapi.json does not describe %s %s %.200s: %d %.200s: %v",
+		s.t.Errorf("web/openapi.json does not describe %s %s %.200s: %d %.200s: %v",
 			e.request.Method, e.request.URL, e.body, e.status, e.answer, err)
 	}
 }
@@ -238,7 +236,7 @@ func TestOpenAPIBites(t *testing.T) {
 			t.Errorf("without %q: %v", c.removed, err)
 			continue
 		}
-		e := s.exchange(s.request(c.method, s.addr, c.path, c.secret, c.body))
+		e := s.roundTrip(s.request(c.method, s.addr, c.path, c.secret, c.body))
 		if err := contract.check(e); (err == nil) != (c.removed == nil) {
 			t.Errorf("%s %s %s: %d %s, without %q: %v", c.method, c.path, c.body, e.status, e.answer, c.removed, err)
 		}
@@ -254,7 +252,7 @@ func TestOpenAPIBites(t *testing.T) {
 		`{"to":{"all":true},"encoding":"hex"}`, `{"to":{"all":true},"encoding":"base64"}`, `{"to":{"all":true},"data":1,"encoding":"base64"}`,
 		`{"to":{"clients":["x"]}}`, `{"to":{"all":true},"except":{"users":[""]}}`, `{"to":{"all":true},"except":{"clients":[""]}}`, `{"to":{"all":true},"wait":1}`, `{"to":{"all":true},"x":1}`,
 	} {
-		e := s.exchange(s.request("POST", s.addr, "/api/publish", "dev-secret", body))
+		e := s.roundTrip(s.request("POST", s.addr, "/api/publish", "dev-secret", body))
 		if err := contract.check(e); err != nil || e.status != 400 {
 			t.Errorf("%s: %d, %v", body, e.status, err)
 		}
@@ -265,36 +263,46 @@ func TestOpenAPIBites(t *testing.T) {
 	}
 }
 
-// Both are there for everybody, on both listeners.
+// Both are there for everybody, on both listeners, with what the page needs. The
+// other pages are for the public one.
 func TestOpenAPIIsServed(t *testing.T) {
 	s := newTest(t, nil)
-	want, err := description()
-	if err != nil {
-		t.Fatal(err)
-	}
+	get := func(address, path string) *exchange { return s.do(s.request("GET", address, path, "", "")) }
+	links := regexp.MustCompile(`"(/[^"]+)"`)
 	for _, address := range []string{s.addr, s.admin} {
-		for _, p := range []string{"/api/openapi.json", "/assets/openapi.json"} {
-			e := s.do(s.request("GET", address, p, "", ""))
-			if e.status != 200 || e.header.Get("Content-Type") != "application/json" || !bytes.Equal(e.answer, want) {
-				t.Errorf("%s: %d %v %.80s", p, e.status, e.header, e.answer)
+		e := get(address, "/api/openapi.json")
+		if e.status != 200 || e.header.Get("Content-Type") != "application/json" || string(e.answer) != description() {
+			t.Errorf("%d %v %.80s", e.status, e.header, e.answer)
+		}
+		s.sameAgain(address, "/api/openapi.json")
+		page := get(address, "/api")
+		if page.status != 200 || !strings.HasPrefix(page.header.Get("Content-Type"), "text/html") || !strings.Contains(page.header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("the page: %d %v", page.status, page.header)
+		}
+		needs := append(page.answer, get(address, "/assets/api.js").answer...)
+		found := links.FindAllSubmatch(needs, -1)
+		for _, link := range found {
+			if e := get(address, string(link[1])); e.status != 200 {
+				t.Errorf("the page needs %s: %d", link[1], e.status)
 			}
 		}
-		e := s.do(s.request("GET", address, "/api", "", ""))
-		if e.status != 200 || !strings.HasPrefix(e.header.Get("Content-Type"), "text/html") || !strings.Contains(e.header.Get("Content-Security-Policy"), "default-src 'none'") {
-			t.Errorf("the page: %d %v", e.status, e.header)
-		}
-		for _, p := range []string{"/assets/api.js", "/assets/api.css", "/assets/style.css", "/assets/here.json"} {
-			if !bytes.Contains(e.answer, []byte(p)) && p != "/assets/here.json" {
-				t.Errorf("the page does not ask for %s", p)
-			}
-			if e := s.do(s.request("GET", address, p, "", "")); e.status != 200 {
-				t.Errorf("%s: %d", p, e.status)
-			}
+		if len(found) < 6 {
+			t.Errorf("the page needs %q only?", found)
 		}
 		for _, p := range []string{"/api", "/api/openapi.json"} {
 			if e := s.do(s.request("POST", address, p, "", "")); e.status != 405 {
 				t.Errorf("POST %s: %d %s", p, e.status, e.answer)
 			}
+		}
+		for _, p := range []string{"/assets/openapi.json", "/assets/nothing", "/openapi.json"} {
+			if e := get(address, p); e.status != 404 {
+				t.Errorf("%s: %d", p, e.status)
+			}
+		}
+	}
+	for _, p := range []string{"/", "/chat", "/stentor.js", "/assets/", "/assets/index.js", "/assets/chat.html", "/assets/chat.js", "/assets/chat.css"} {
+		if public, admin := get(s.addr, p).status, get(s.admin, p).status; public != 200 || admin != 404 {
+			t.Errorf("%s: %d on the public listener, %d on the admin's", p, public, admin)
 		}
 	}
 }

@@ -14,7 +14,8 @@ func (g *Gateway) publicHandler() http.Handler {
 	mux.Handle("GET /chat", page("chat.html"))
 	mux.Handle("GET /stentor.js", library(web.Client))
 	mux.Handle("GET /stentor.global.js", library(web.GlobalClient()))
-	g.serveAssets(mux)
+	mux.Handle("GET /assets/", http.StripPrefix("/assets/", secured(http.FileServerFS(web.Assets))))
+	mux.Handle("GET /assets/here.json", secured(http.HandlerFunc(g.here)))
 	for _, path := range []string{"/ws", "/raw/"} {
 		mux.HandleFunc(path, wantsWebSocket)
 	}
@@ -24,14 +25,7 @@ func (g *Gateway) publicHandler() http.Handler {
 	return apiFirst(g.apiHandler(), mux)
 }
 
-// serveAssets serves what the pages need.
-func (g *Gateway) serveAssets(mux *http.ServeMux) {
-	mux.Handle("GET /assets/", http.StripPrefix("/assets/", secured(http.FileServerFS(web.Assets))))
-	mux.Handle("GET /assets/openapi.json", secured(http.HandlerFunc(describe))) // the file has no version
-	mux.Handle("GET /assets/here.json", secured(http.HandlerFunc(g.here)))
-}
-
-// page serves one of the embedded pages.
+// page serves one of the embedded files.
 func page(name string) http.Handler {
 	return secured(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, web.Assets, name)
