@@ -4,14 +4,17 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
+import { open, useBrowser } from "./browser.js";
 import { dial, refused, token } from "./client.js";
 import { proxy } from "./nginx.js";
 import { Page, freePort, place, root } from "./pages.js";
 import { serve } from "./server.js";
+
+useBrowser();
 
 // arrivals returns what a `stentor subscribe` has printed, without the times.
 const arrivals = (command) => command.stdout.trimEnd().split("\n").map((line) => line.replace(/^[\d:.]+ /, ""));
@@ -74,17 +77,25 @@ test("docs/push-from-backend.md", async (t) => {
 test("docs/protect-a-channel.md", async (t) => {
   const page = new Page("docs/protect-a-channel.md");
   const here = place(t);
+  const site = `http://127.0.0.1:${await freePort()}`;
+  here.replacements.push(["http://127.0.0.1:8000", site], ["127.0.0.1:8000", site.replace("http://", "")]);
   here.write("stentor.yaml", page.file("stentor.yaml"));
   const server = await here.gateway(page.take("sh", /serve/).code);
   here.at(server);
-  for (const name of ["token.php", "token.mjs", "token.go", "stentor-token.php"]) here.write(name, page.file(name));
+  for (const name of ["token.php", "token.mjs", "token.go", "public/stentor-token.php", "public/index.php"]) here.write(name, page.file(name));
 
   const connect = async (token) => {
     const c = await dial(t, `ws://${server.host}/ws?app=shop-key&token=${token}`);
     assert.equal((await c.json()).user, "alice");
     return c;
   };
-  const tokens = (await here.works(page.take("sh", /token\.php"/).code)).trim().split("\n");
+  const tries = page.take("sh", /token\.php"/).code;
+  for (const command of tries.trim().split("\n").slice(1)) { // without the secret
+    const { code, stdout, stderr } = await here.run(command);
+    assert.notEqual(code, 0, command);
+    assert.match(stdout + stderr, /STENTOR_SECRET is not set/, command);
+  }
+  const tokens = (await here.works(tries)).trim().split("\n");
   assert.equal(tokens.length, 3);
   for (const [i, token] of tokens.entries()) {
     const { exp } = JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
@@ -105,23 +116,73 @@ test("docs/protect-a-channel.md", async (t) => {
   const { code, stdout, stderr } = await here.run(without.code);
   assert.deepEqual({ code, stdout, stderr }, { code: 1, stdout: "", stderr: page.after(without) });
 
-  const port = await freePort();
-  here.replacements.push(["127.0.0.1:8000", `127.0.0.1:${port}`]);
   const sessions = join(here.folder, "sessions");
   mkdirSync(sessions);
-  writeFileSync(join(sessions, "sess_abc"), 'user|s:5:"alice";');
   here.write("session.ini", `session.save_path = "${sessions}"\n`);
   const php = here.begin(page.take("sh", /php -S/).code, { env: { PHP_INI_SCAN_DIR: `:${here.folder}` } });
   await php.wrote(/started/, "stderr");
-  const fetched = (headers) => fetch(`http://127.0.0.1:${port}/`, { headers });
-  assert.equal((await fetched()).status, 401);
-  const { token } = await (await fetched({ Cookie: "PHPSESSID=abc" })).json();
+  const fetched = (Cookie) => fetch(`${site}/stentor-token.php`, { headers: { Cookie } });
+  assert.equal((await fetched("")).status, 401);
+  const logIn = async (user, Cookie = "") => {
+    const response = await fetch(`${site}/?user=${user}`, { headers: { Cookie } });
+    assert.equal(response.status, 200);
+    return response.headers.get("set-cookie")?.split(";")[0];
+  };
+  const cookie = await logIn("alice");
+  const { token } = await (await fetched(cookie)).json();
   const c = await connect(token);
   assert.deepEqual((await c.ask({ type: "subscribe", channel: "presence-shop" })).members, [{ user: "alice", info: { name: "alice" } }]);
   assert.equal((await c.ask({ type: "subscribe", channel: "private-user-alice" })).type, "subscribed");
   assert.equal((await c.ask({ type: "subscribe", channel: "private-user-bob" })).code, "forbidden");
   c.socket.close();
   await c.closed();
+
+  // The page in a browser, which asks for an icon, from an origin that may connect.
+  here.write("public/favicon.ico", "");
+  const tab = await open(t, { http: site, beforeStop: (f) => t.after(f) }, "/?user=alice");
+  const reads = (text) => tab.getByText(text).waitFor();
+  await reads("connected");
+  await reads("here: alice");
+  const { status } = await fetch(`http://${server.host}/api/publish`, {
+    method: "POST",
+    headers: { Authorization: "Bearer a-long-random-word" },
+    body: JSON.stringify({ to: { channels: ["presence-shop"] }, event: "opens", data: { at: 8 } }),
+  });
+  assert.equal(status, 200);
+  await reads('opens: {"at":8}');
+  await tab.context().close();
+
+  // Its script in Node, where the endpoint can fail.
+  here.packages();
+  const script = here.replaced(readFileSync(join(here.folder, "public/index.php"), "utf8")).match(/<script type="module">\n([^]*)<\/script>/)[1];
+  here.write("page.mjs", swap(script, `http://${server.host}/stentor.js`, join(root, "web/client/stentor.js")));
+  here.write("browser.mjs", `
+    import WebSocket from "ws";
+    globalThis.WebSocket = WebSocket;
+    globalThis.document = { body: { append: (text) => console.log(text) }, createElement() {} };
+    const { fetch } = globalThis;
+    let fails = process.env.FAILS;
+    globalThis.fetch = async (path) => {
+      if (fails-- > 0) return new Response("<h1>Bad gateway</h1>", { status: 502 });
+      return fetch("${site}" + path, { headers: { Cookie: process.env.COOKIE } });
+    };
+    await import("./page.mjs");`);
+  const restarts = here.begin("exec node browser.mjs", { env: { COOKIE: cookie, FAILS: "1" } });
+  await restarts.wrote(/^waiting .*the endpoint says 502\n(?:.*\n)*connected/m);
+  await restarts.wrote(/^here: alice$/m);
+  await restarts.stop();
+  await logIn("", cookie); // is out
+  assert.equal((await fetched(cookie)).status, 401);
+  const stays = await here.works("node browser.mjs", { env: { COOKIE: cookie } }); // ends by itself
+  assert.match(stays, /^closed 4401 not logged in$/m);
+  assert.doesNotMatch(stays, /waiting/);
+
+  // Without a token a client is nobody; a foreign origin is in the log.
+  const nobody = await dial(t, `ws://${server.host}/ws?app=shop-key`);
+  assert.equal((await nobody.json()).user, undefined);
+  const foreign = await refused(t, `ws://${server.host}/ws?app=shop-key`, { origin: "http://localhost:8000" });
+  assert.equal(foreign.status, 403);
+  await server.wrote(/origin.*http:\/\/localhost:8000/, "stderr");
 
   await shows(page, here, page.take("sh", /disconnect/));
   assert.equal(await alice.end(), 1, "the client comes back");
@@ -346,10 +407,33 @@ test("README.md: its commands, and the three lines of a page", async (t) => {
   here.packages();
 
   const listener = await listens(here, page.take("any", /new WebSocket/).code);
+  here.replacements.push(["-o stentor", `-o ${here.folder}/bin/stentor`], ["sudo install stentor", "install bin/stentor"],
+    ["/usr/local/bin/", `${here.folder}/`]);
+  const [build, install] = page.take("any", /^go build/).code.split("\n");
+  const env = { GOFLAGS: "-buildvcs=false", GOBIN: join(here.folder, "gobin") };
+  await here.works(build, { cwd: root, env });
+  await here.works(install);
+  const [, other] = readFileSync(join(root, "README.md"), "utf8").match(/`(go install [^`]*)`/);
+  await here.works(other, { cwd: root, env });
+  for (const folder of [".", "bin", "gobin"]) assert.match(await here.works(`${folder}/stentor --help`), /^ +serve /m);
+
   const demo = await dial(t, `ws://${server.host}/raw/demo`);
   assert.equal(await here.works(page.take("any", /^curl/).code), '{"matched":1}\n');
   assert.equal(await demo.text(), '{"text": "hello"}');
   await publishUntil(server, "news", listener, /'hello'/);
+});
+
+test("functions that fetch a token: what is none is not taken for one", async (t) => {
+  for (const [path, fits] of [["web/client/README.md", /fetch\("\/stentor-token"\)/], ["docs/tutorial-chat.md", /fetch\("\/token"\)/]]) {
+    const { code } = new Page(path).sample("any", fits);
+    const [, source] = code.match(/^ *token: (async \(\) => \{[^]*?^ *\}),$/m);
+    const get = (text, status) => new Function("fetch", `return (${source})()`)(async () => new Response(text, { status }));
+    assert.equal(await get("a.b.c", 200), "a.b.c");
+    for (const status of [401, 403, 500, 502]) {
+      const code = status === 401 && path.startsWith("web") ? 4401 : undefined;
+      await assert.rejects(get("<h1>no</h1>", status), (error) => error.message !== "" && error.code === code, `${path} ${status}`);
+    }
+  }
 });
 
 // listens runs lines of a page's script, which have a WebSocket.

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -13,8 +13,8 @@ import { within } from "./server.js";
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
 // named is how the first line of a block says which file it is, or where in a
-// file it belongs: "# stentor.yaml", "<?php // push.php", "# in nginx.conf".
-const named = /^(?:<\?php )?(?:\/\/|#) ((?:in )?[\w-]+\.[a-z]+)$/;
+// file it belongs: "# stentor.yaml", "<?php // public/a.php", "# in nginx.conf".
+const named = /^(?:<\?php )?(?:\/\/|#) ((?:in )?[\w/-]+\.[a-z]+)$/;
 
 // Page is a document with its blocks of code: those in fences, which say their
 // language, and indented ones.
@@ -118,6 +118,7 @@ class Place {
 
   write(name, code) {
     const file = join(this.folder, name);
+    mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, this.replaced(code));
     return file;
   }
