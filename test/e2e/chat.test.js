@@ -266,14 +266,14 @@ test("hostile text stays text", async (t) => {
   // Data may have any shape, and lie about its sender.
   for (const [event, data] of [
     ["said", { user: "alice", text: "I am alice" }], ["said", null], ["said", ["x"]], ["said", { text: { a: 1 }, id: {} }],
-    ["announcement", 7], ["private", { to: { a: "<b>" }, text: "p" }], ["other", "plain"], ["said", {}],
+    ["announcement", 7], ["constructor", 8], ["private", { to: { a: "<b>" }, text: "p" }], ["other", "plain"], ["said", {}],
   ]) await server.publish("presence-lobby", data, { event });
   await server.publish("presence-lobby", Buffer.from("bytes").toString("base64"), { encoding: "base64" });
   await server.publish("presence-lobby", "x".repeat(50000));
   await alice.getByText(/^x{2000} …$/).waitFor();
   assert.deepEqual((await shown(alice)).slice(4, -1), [
     "[server]: I am alice", "[server]: null", '[server]: ["x"]', '[server]: {"text":{"a":1},"id":{}}',
-    "[server] (to everyone): 7", "[server]: p", "[server]: plain", "[server]: {}", "[server]: binary, 5 bytes",
+    "[server]: 7", "[server]: 8", "[server]: p", "[server]: plain", "[server]: {}", "[server]: binary, 5 bytes",
   ]);
   for (const page of [alice, mallory]) {
     assert.equal(await page.locator("h1").count(), 1);
@@ -383,7 +383,9 @@ test("the pages come back by themselves after a crash, and nothing is shown twic
   await sees(alice, "alice: before", "alice: while away");
   await nothingWaits(alice);
   await here(bob, "alice", "bob");
-  assert.equal((await notes(alice)).filter((text) => text.startsWith("You were away")).length, 1);
+  // Who was there before and is there again is no news.
+  for (const page of [alice, bob]) assert.deepEqual((await notes(page)).filter((text) => text !== "bob has come"), ["You were away: what was said meanwhile is missing here."]);
+  assert.equal((await notes(bob)).length, 1);
   for (const room of ["lobby", "php"]) assert.equal(await server.publish(`presence-${room}`, { text: `in ${room}` }), room === "lobby" ? 2 : 1);
   await sees(bob, "alice: before", "alice: while away", "[server]: in lobby");
   await alice.getByRole("button", { name: "php 1 new" }).click();
@@ -472,18 +474,177 @@ test("a server that is not there at first is waited for", async (t) => {
 test("a room that is full says so", async (t) => {
   const server = await serve(t);
   const { default: WebSocket } = await import("ws");
-  for (let i = 0; i < 100; i++) {
-    const ws = new WebSocket(`${server.ws}/ws?user=user${i}`);
+  const user = async (name) => {
+    const ws = new WebSocket(`${server.ws}/ws?user=${name}`);
     server.beforeStop(() => ws.terminate());
     await within(once(ws, "open"), "the handshake");
     ws.send('{"type":"subscribe","channel":"presence-full"}');
     await within(new Promise((resolve) => ws.on("message", (data) => /"subscribed"/.test(data) && resolve())), "subscribed");
-  }
+    return ws;
+  };
+  const sockets = [];
+  for (let i = 0; i < 100; i++) sockets.push(await user(`user${i}`));
   const alice = await enter(t, server, "alice");
-  await alice.getByLabel("Another room").fill("full");
-  await alice.keyboard.press("Enter");
-  await noted(alice, "You cannot join this room");
+  const joins = async () => {
+    await alice.getByLabel("Another room").fill("full");
+    await alice.keyboard.press("Enter");
+  };
+  await joins();
+  await alice.getByText(/^You are not in this room: .*100/).waitFor();
+  await here(alice);
+  for (const label of ["To", "Message"]) assert.equal(await alice.getByLabel(label, { exact: true }).isDisabled(), true, label);
+  await shoot(alice, "chat-full");
+  const again = alice.getByRole("button", { name: "Try again" });
+  await again.click();
+  await alice.getByText(/^You are not in this room: .*100/).waitFor();
+  // Nobody but those who are in a room can be in the way elsewhere.
+  await alice.getByRole("button", { name: "lobby" }).click();
+  await here(alice, "alice");
+  assert.equal(await again.isVisible(), false);
+  await say(alice, "here I am");
+  await sees(alice, "alice: here I am");
+  await alice.getByRole("button", { name: "full" }).click();
+  sockets.pop().terminate();
+  await until(alice, () => {
+    document.querySelector("#again").click();
+    return document.querySelectorAll("#members li").length === 100;
+  });
+  await say(alice, "in at last");
+  await sees(alice, "alice: in at last");
+  await alice.getByRole("button", { name: "Leave" }).click();
+  sockets.push(await user("user99"));
+  await joins();
+  await again.waitFor();
+  sockets.pop().terminate();
+  await until(alice, () => { // Join asks again, too
+    document.querySelector("#another").value = "full";
+    document.querySelector("#join").requestSubmit();
+    return document.querySelectorAll("#members li").length === 100;
+  });
 });
+
+test("a room that the backend ends says so, and can be asked for again", async (t) => {
+  const server = await serve(t);
+  const [alice, bob] = [await enter(t, server, "alice"), await enter(t, server, "bob")];
+  const { clients: [{ id }] } = await (await fetch(`${server.http}/api/users/alice`, { headers: { Authorization: "Bearer dev-secret" } })).json();
+  assert.equal((await server.post(`/api/clients/${id}/unsubscribe`, { channel: "presence-lobby" })).status, 200);
+  await alice.getByText("You are not in this room: the server has ended it").waitFor();
+  await here(alice);
+  await alice.getByRole("button", { name: "Try again" }).press("Enter");
+  await here(alice, "alice", "bob");
+  assert.equal(await alice.evaluate(() => document.activeElement.id), "text");
+  await say(alice, "back");
+  await sees(bob, "alice: back");
+  await sees(alice, "alice: back");
+});
+
+test("a message goes to whom the page says, whoever comes and goes", async (t) => {
+  const server = await serve(t);
+  const [alice, bob, carol] = [await enter(t, server, "alice"), await enter(t, server, "bob"), await enter(t, server, "carol")];
+  const text = bob.getByLabel("Message", { exact: true });
+  const whom = () => bob.locator("#whom").textContent();
+  await here(bob, "alice", "bob", "carol");
+  await text.fill("alice: a secr");
+  await bob.getByText("Only alice will get this.").waitFor();
+  await alice.close();
+  await noted(bob, "alice has left");
+  assert.equal(await whom(), "Only alice will get this.");
+  await text.press("e");
+  await text.press("t");
+  assert.equal(await whom(), "Only alice will get this.");
+  await text.press("Enter");
+  await bob.getByRole("alert").filter({ hasText: "not sent: alice is not connected" }).waitFor();
+  await bob.getByRole("button", { name: "Discard" }).click();
+  // With another beginning, or anew, it is as it is then.
+  await say(bob, "alice: is not here");
+  await sees(carol, "bob: alice: is not here");
+  // Somebody comes whose name the text happens to begin with.
+  await text.fill("OK: fine");
+  assert.equal(await whom(), "");
+  const ok = await enter(t, server, "ok");
+  await noted(bob, "ok has come");
+  assert.equal(await whom(), "Only ok will get this.");
+  await text.press("Enter");
+  await bob.getByRole("alert").filter({ hasText: "Not sent: who will get this has just changed." }).waitFor();
+  assert.equal(await text.inputValue(), "OK: fine");
+  assert.equal(await bob.locator("#outbox > *").count(), 0);
+  await text.press("Enter");
+  await sees(ok, "bob (to you): fine");
+  // Nor does another text there, as browsers restore it, go where nothing says.
+  await text.evaluate((e) => { e.value = "ok: restored"; });
+  await text.press("Enter");
+  await bob.getByRole("alert").filter({ hasText: "Not sent: who" }).waitFor();
+  assert.equal(await whom(), "Only ok will get this.");
+  await say(bob, "to the room");
+  await sees(carol, "bob: alice: is not here", "bob: to the room");
+  await sees(bob, "bob: alice: is not here", "bob (to ok): fine", "bob: to the room");
+});
+
+test("who the server does not know by that name is not told so", async (t) => {
+  const server = await serve(t, { config: "apps: [{id: app, key: app-key, secret: app-secret, anonymous: true}]" });
+  const page = await open(t, server, "/");
+  await page.route("**/assets/here.json", (route) => route.fulfill({ json: { development: true } }));
+  await page.goto(`${server.http}/chat`);
+  await page.getByLabel("Nickname").fill("nina");
+  await page.keyboard.press("Enter");
+  await page.getByText("Connected without a name").waitFor();
+  await page.getByRole("heading", { name: "This chat is for the development app" }).waitFor();
+  await page.getByText(/^You are not in this room: ./).waitFor();
+  await here(page);
+});
+
+test("ids of any length are no burden", async (t) => {
+  const server = await serve(t);
+  const alice = await enter(t, server, "alice");
+  for (const id of ["i".repeat(64), "i".repeat(64), "j".repeat(65), "j".repeat(65)]) await server.publish("presence-lobby", { text: id[0], id });
+  await server.publish("presence-lobby", { text: "end" });
+  await sees(alice, "[server]: i", "[server]: j", "[server]: j", "[server]: end");
+});
+
+test("a name from right to left turns nothing around", async (t) => {
+  const server = await serve(t);
+  const [alice, dana] = [await enter(t, server, "alice"), await enter(t, server, "דנה")];
+  await dana.getByText("Connected as דנה").waitFor();
+  await here(alice, "alice", "דנה");
+  await alice.getByLabel("Message", { exact: true }).fill("דנה: hi");
+  await alice.getByText("Only דנה will get this.").waitFor();
+  await dana.close();
+  await noted(alice, "דנה has left");
+  await alice.keyboard.press("Enter");
+  await alice.getByRole("alert").filter({ hasText: "not sent: דנה is not connected" }).waitFor();
+  for (const told of ["#logs .told", "#outbox .told"]) assert.equal(await alice.locator(`${told} bdi`).last().textContent(), "דנה");
+});
+
+test("the room in view is in view among the rooms, and a long name has one line", async (t) => {
+  const server = await serve(t);
+  for (const viewport of [{ width: 390, height: 700 }, { width: 1100, height: 500 }]) {
+    const page = await enter(t, server, "n".repeat(128), { viewport });
+    for (let i = 0; i < 12; i++) {
+      await page.getByLabel("Another room").fill(`room-${i}`);
+      await page.keyboard.press("Enter");
+    }
+    const inView = () => page.evaluate(() => {
+      const [a, b] = ["#rooms", '[aria-current="true"]'].map((s) => document.querySelector(s).getBoundingClientRect());
+      return b.left > a.left - 1 && b.right < a.right + 1 && b.top > a.top - 1 && b.bottom < a.bottom + 1;
+    });
+    assert.equal(await inView(), true);
+    await page.reload();
+    await back(page);
+    assert.equal(await inView(), true);
+    assert.ok((await page.locator("#words").boundingBox()).height < 30);
+  }
+});
+
+for (const width of [320, 367, 368, 480, 481, 600, 960, 1000, 1100, 1151, 1152, 1280]) {
+  test(`there is room for a text at ${width} px`, async (t) => {
+    const server = await serve(t);
+    const page = await enter(t, server, "alice", { viewport: { width, height: 700 } });
+    const box = await page.getByLabel("Message", { exact: true }).boundingBox();
+    assert.ok(box.width >= 14 * 16, `the text has ${box.width} px`);
+    const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(wide <= room);
+  });
+}
 
 test("curl and stentor publish speak into a room, to a user and to all", async (t) => {
   const server = await serve(t);
@@ -495,7 +656,7 @@ test("curl and stentor publish speak into a room, to a user and to all", async (
   await run(process.env.E2E_STENTOR, ["publish", "--url", server.http, "presence-lobby", "plain words"]);
   await run(process.env.E2E_STENTOR, ["publish", "--url", server.http, "--to-user", "bob", '{"text":"again"}']);
   await run(process.env.E2E_STENTOR, ["publish", "--url", server.http, "--to-all", '{"text":"the end"}', "--event", "announcement"]);
-  await sees(bob, "[server]: one", "[server] (to you): two", "[server] (to everyone): three", "[server]: plain words", "[server] (to you): again", "[server] (to everyone): the end");
+  await sees(bob, "[server]: one", "[server] (to you): two", "[server] (to everyone): three", "[server]: plain words", "[server] (message): again", "[server] (to everyone): the end");
   await sees(alice, "[server]: one", "[server] (to everyone): three", "[server]: plain words", "[server] (to everyone): the end");
 });
 

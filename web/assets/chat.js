@@ -8,6 +8,8 @@ const NEAR = 450; // from here on the length is shown
 const KEPT = 500; // lines of a room
 const SHOWN = 2000; // characters of what others publish
 const REMEMBERED = 5000; // ids of messages
+const ID = 64; // characters of one that counts
+const AGAIN = 5000; // ms, in which the others come back after a loss, too
 const ROOM = /^[\w=@,.;-]{1,155}$/; // what may follow "presence-" in a channel's name
 const FAILURES = { // by code, where the library's words are for programmers
   lost: "perhaps not sent: the connection was lost",
@@ -15,12 +17,15 @@ const FAILURES = { // by code, where the library's words are for programmers
 };
 
 const $ = (id) => document.getElementById(id);
+const bdi = (text) => element("bdi", text); // a name, which may be written from right to left
 
 let client;
 let me; // my user id
 let room; // the one in view
 let met = false; // the server has been reached
 let away = false; // and was lost
+let named; // the name that the text begins with
+let turned = false; // whom the text is for has changed without a key being pressed
 let timer;
 const rooms = new Map(); // by name
 const outbox = new Map(); // by id: lines that have not come back yet
@@ -35,10 +40,10 @@ function enter(name, names, first) {
   client.on("state", showState);
   client.on("message", (message) => arrived(room, message));
   for (const each of names) join(each);
-  view(rooms.get(first));
-  showState();
   $("enter").hidden = true;
   for (const id of ["chat", "state"]) $(id).hidden = false;
+  view(rooms.get(first));
+  showState();
 }
 
 function leave() {
@@ -86,6 +91,7 @@ $("enter").onsubmit = (event) => {
 };
 
 $("leave").onclick = leave;
+$("again").onclick = () => ask(room);
 
 // A reload finds name and rooms again, if the browser keeps anything.
 
@@ -106,22 +112,40 @@ function kept() {
 // Rooms: each is a presence channel.
 
 function join(name) {
-  const subscription = client.subscribe(`presence-${name}`);
-  const joined = { name, subscription, unread: 0, log: element("div"), item: element("li"), news: element("span", "", "news") };
-  subscription.on("message", (message) => arrived(joined, message));
-  subscription.on("join", ({ user }) => note(joined, user, "has come"));
-  subscription.on("leave", ({ user }) => note(joined, user, "has left"));
-  subscription.on("members", () => { if (joined === room) showMembers(); });
-  subscription.on("error", (error) => note(joined, "", `You cannot join this room: ${error.message}`));
+  if (rooms.has(name)) return ask(rooms.get(name));
+  const joined = { name, out: "", gone: new Set(), unread: 0, log: element("div"), item: element("li"), news: element("span", "", "news") };
+  ask(joined);
   const button = element("button");
-  button.append(element("bdi", name), joined.news);
+  button.append(bdi(name), joined.news);
   button.onclick = () => view(joined);
   joined.item.append(button);
-  joined.log.role = "log";
-  joined.log.ariaLabel = `Messages in ${name}`;
+  Object.assign(joined.log, { role: "log", ariaLabel: `Messages in ${name}` });
   rooms.set(name, joined);
   $("rooms").append(joined.item);
   $("logs").append(joined.log);
+}
+
+// ask asks the server for a room, and once more for one that I am not in.
+function ask(joined) {
+  const subscription = client.subscribe(`presence-${joined.name}`);
+  if (subscription === joined.subscription) return;
+  joined.subscription = subscription;
+  subscription.on("message", (message) => arrived(joined, message));
+  subscription.on("join", ({ user }) => joined.gone.delete(user) || note(joined, bdi(user), " has come"));
+  subscription.on("leave", ({ user }) => {
+    joined.gone.add(user); // perhaps lost as I was, and back in a moment, as I am
+    setTimeout(() => joined.gone.delete(user) && note(joined, bdi(user), " has left"), Date.now() - joined.back < AGAIN ? AGAIN : 0);
+  });
+  subscription.on("members", showMembers);
+  subscription.on("state", (state) => {
+    if (state === "subscribed") joined.back = joined.back === undefined ? 0 : Date.now();
+    joined.out = { subscribed: "", pending: joined.out && "asking again", ended: "the server has ended it" }[state];
+    showMembers();
+  });
+  subscription.on("error", (error) => {
+    joined.out = error.message;
+    showMembers();
+  });
 }
 
 function view(next) {
@@ -131,6 +155,7 @@ function view(next) {
     each.item.firstChild.setAttribute("aria-current", each === room);
   }
   for (const id of ["room", "to-room"]) $(id).textContent = room.name;
+  room.item.scrollIntoView({ block: "nearest", inline: "nearest" });
   $("box").scrollTop = 0;
   showMembers();
   read();
@@ -141,7 +166,7 @@ $("join").onsubmit = (event) => {
   event.preventDefault();
   const name = $("another").value.trim();
   if (complain($("another"), $("unjoined"), wrongRoom(name))) return;
-  if (!rooms.has(name)) join(name);
+  join(name);
   view(rooms.get(name));
   $("another").value = "";
 };
@@ -166,15 +191,21 @@ document.addEventListener("visibilitychange", read);
 // Who is here.
 
 function others() {
-  return room.subscription.members.map(({ user }) => user).filter((user) => user !== me);
+  return room.out ? [] : room.subscription.members.map(({ user }) => user).filter((user) => user !== me);
 }
 
 function showMembers() {
+  const { out, subscription: { state, members } } = room;
   const names = others();
-  $("count").textContent = `${names.length + 1} here`;
-  match($("members"), [me, ...names], (name) => {
+  const all = out || !members.length ? [] : [me, ...names];
+  $("count").textContent = out || state === "subscribed" ? `${all.length} here` : all.length ? `${all.length} were here` : "Who is here";
+  tell($("why"), "You are not in this room: ", bdi(out));
+  for (const id of ["to", "text", "send"]) $(id).disabled = out !== "";
+  if (!out && document.activeElement === $("again")) $("text").focus();
+  $("out").hidden = !out;
+  match($("members"), all, (name) => {
     const who = element(name === me ? "span" : "button");
-    who.append(element("bdi", name), name === me ? " (you)" : "");
+    who.append(bdi(name), name === me ? " (you)" : "");
     if (name !== me) who.onclick = () => writeTo(name);
     const item = element("li");
     item.append(who);
@@ -184,6 +215,7 @@ function showMembers() {
   const chosen = $("to").value.replace(/^user /, "");
   const kept = $("to").value.startsWith("user ") && !names.includes(chosen) ? [chosen] : [];
   match($("users"), [...names, ...kept], (name) => new Option(name, `user ${name}`));
+  measure(true);
 }
 
 function writeTo(name) {
@@ -208,7 +240,8 @@ function match(list, names, make) {
 // Writing.
 
 // addressed reads whom the text is for: what "To" says or, if that is the room,
-// the name that the text begins with, as in "bob: hello" and "all: hello".
+// the name that the text begins with, as in "bob: hello" and "all: hello". Who has
+// been named stays named when he goes, or what is meant for one would go to all.
 function addressed() {
   const text = $("text").value.trim();
   const to = $("to").value;
@@ -216,24 +249,25 @@ function addressed() {
   if (to !== "room") return { user: to.slice("user ".length), text };
   const names = ["all", ...others()];
   const head = (name) => text.slice(0, name.length + 1);
-  const name = names.find((name) => head(name) === `${name}:`) ??
-    names.find((name) => head(name).toLowerCase() === `${name}:`.toLowerCase()); // phones write "Bob"
-  if (name === undefined) return { text };
-  const rest = text.slice(name.length + 1).trim();
-  return name === "all" ? { all: true, text: rest } : { user: name, text: rest };
+  const like = (name) => head(name).toLowerCase() === `${name}:`.toLowerCase(); // phones write "Bob"
+  if (named === undefined || !like(named)) named = names.find((name) => head(name) === `${name}:`) ?? names.find(like);
+  if (named === undefined) return { text };
+  const rest = text.slice(named.length + 1).trim();
+  return named === "all" ? { all: true, text: rest } : { user: named, text: rest };
 }
 
-// measure shows how long the text is, and whom it is for if that is not the room.
-function measure() {
+// measure shows how long the text is and whom it is for, and tells if that is new.
+function measure(byItself = false) {
   const { all, user, text } = addressed();
   const length = [...text].length;
   $("length").textContent = length > NEAR ? `${length} of ${LONGEST} characters.` : "";
-  const whom = all ? "Everyone, in all rooms, will get this." : user ? `Only ${user} will get this.` : "";
-  if ($("whom").textContent !== whom) $("whom").textContent = whom;
-  if (length <= LONGEST) complain($("text"), $("unsent"), "");
+  const changed = tell($("whom"), ...all ? ["Everyone, in all rooms, will get this."] : user ? ["Only ", bdi(user), " will get this."] : []);
+  if (changed) turned = byItself;
+  if (!byItself && length <= LONGEST) complain($("text"), $("unsent"), "");
+  return changed;
 }
 
-for (const id of ["text", "to"]) $(id).oninput = measure;
+for (const id of ["text", "to"]) $(id).oninput = () => measure();
 
 $("say").onkeydown = (event) => {
   if (event.key !== "Escape" || event.isComposing || event.target !== $("text")) return;
@@ -245,9 +279,13 @@ $("send").onmousedown = (event) => event.preventDefault(); // the text keeps the
 
 $("say").onsubmit = (event) => {
   event.preventDefault();
+  const changed = measure() || turned;
+  turned = false;
   const { all, user, text } = addressed();
   const over = [...text].length - LONGEST;
-  if (complain($("text"), $("unsent"), over > 0 ? `Not sent: ${over} too many characters.` : "") || !text) return;
+  const wrong = changed ? "Not sent: who will get this has just changed. Send it again if it is right now." :
+    over > 0 ? `Not sent: ${over} too many characters.` : "";
+  if (complain($("text"), $("unsent"), wrong) || !text) return;
   const id = crypto.getRandomValues(new Uint32Array(2)).join("-");
   if (all) send({ event: "announcement", data: { text, id }, targets: [{ all }], to: "to everyone" });
   else if (user) send({ event: "private", data: { to: user, text, id }, targets: [{ user }, { user: me }], to: `to ${user}` });
@@ -269,17 +307,18 @@ async function send(message) {
   try {
     for (const target of targets) {
       const reached = await client.publish(target, event, data);
-      if (target.user && reached === 0) throw new Error(`${target.user} is not connected`);
+      if (target.user && reached === 0) return failed(message, waiting, how, "not sent: ", bdi(target.user), " is not connected");
     }
     sent(data.id);
-  } catch (error) {
-    if (outbox.get(data.id) === waiting) failed(message, waiting, how, error);
+  } catch ({ code, message: why }) {
+    failed(message, waiting, how, ...FAILURES[code] ? [FAILURES[code]] : ["not sent: ", bdi(why)]);
   }
 }
 
-function failed(message, waiting, how, error) {
+function failed(message, waiting, how, ...words) {
+  if (outbox.get(message.data.id) !== waiting) return;
   // An id that has been shown is not shown again, so to send it again does no harm.
-  how.textContent = FAILURES[error.code] ?? `not sent: ${error.message}`;
+  how.replaceChildren(...words);
   how.role = "alert";
   waiting.classList.add("failed");
   for (const [words, then] of [["Send again", () => send(message)], ["Discard", () => {}]]) {
@@ -302,16 +341,14 @@ function sent(id) {
 // What arrives. It may be hostile, and of any shape: it becomes text, never markup.
 
 function arrived(where, { channel, user, event, data }) {
-  if (typeof data?.id === "string") {
+  if (typeof data?.id === "string" && data.id.length <= ID) {
     const key = JSON.stringify([channel, user, data.id]);
     if (seen.has(key)) return;
     seen.add(key);
     if (seen.size > REMEMBERED) seen.delete(seen.values().next().value);
     if (user === me) sent(data.id);
   }
-  let to = channel ? "" : "to you";
-  if (event === "announcement") to = "to everyone";
-  else if (event === "private" && user === me) to = `to ${textOf(data?.to)}`;
+  const to = channel ? "" : event === "announcement" ? "to everyone" : event !== "private" ? event : user === me ? `to ${textOf(data?.to)}` : "to you";
   add(where, line(user, to, textOf(data)));
   if (where !== room || document.hidden) where.unread++;
   showUnread();
@@ -333,9 +370,9 @@ function line(user, to, text) {
   return p;
 }
 
-function note(where, user, words) {
+function note(where, ...words) {
   const p = element("p", "", "told");
-  p.append(clock(), element("bdi", user), ` ${words}`);
+  p.append(clock(), ...words);
   add(where, p);
 }
 
@@ -346,16 +383,18 @@ function add({ log }, p) {
 
 function clock() {
   const now = new Date();
-  const time = element("time", now.toTimeString().slice(0, 5));
-  time.dateTime = now.toISOString();
-  return time;
+  return Object.assign(element("time", now.toTimeString().slice(0, 5)), { dateTime: now.toISOString() });
 }
 
 function element(name, text = "", className = "") {
-  const e = document.createElement(name);
-  e.textContent = text;
-  e.className = className;
-  return e;
+  return Object.assign(document.createElement(name), { textContent: text, className });
+}
+
+// tell shows words unless they are there, as they would be read out again; it says if so.
+function tell(where, ...words) {
+  const changed = words.map((each) => each.textContent ?? each).join("") !== where.textContent;
+  if (changed) where.replaceChildren(...words);
+  return changed;
 }
 
 // The connection. It comes back by itself; here it is only told about.
@@ -364,12 +403,13 @@ function showState() {
   const { state, reason, code, retryAt } = client;
   const lost = met ? "Lost" : "No connection";
   $("state").dataset.state = { waiting: "lost", closed: "refused" }[state] ?? state;
-  $("words").textContent = {
-    connecting: "Connecting",
-    connected: `Connected as ${me}`,
-    waiting: reason ? `${lost} (${reason})` : lost,
-    closed: `Refused: ${reason || code}`,
-  }[state];
+  tell($("words"), ...{
+    connecting: ["Connecting"],
+    connected: client.user ? ["Connected as ", bdi(client.user)] : ["Connected without a name"],
+    waiting: reason ? [lost, " (", bdi(reason), ")"] : [lost],
+    closed: ["Refused: ", bdi(reason || code)],
+  }[state]);
+  $("elsewhere").hidden = state === "connected" ? client.user === me : ![4001, 4401].includes(code); // no such app; no token
   $("now").hidden = state === "connecting" || state === "connected";
   $("text").placeholder = state === "waiting" ? "Will be sent later" : "";
   const tick = () => {
@@ -380,7 +420,7 @@ function showState() {
   if (state === "waiting") timer = setInterval(tick, 1000);
   tick();
   if (state === "connected" && away) {
-    for (const each of rooms.values()) note(each, "", "You were away: what was said meanwhile is missing here.");
+    for (const each of rooms.values()) note(each, "You were away: what was said meanwhile is missing here.");
   }
   met ||= state === "connected";
   away = met && state !== "connected";
