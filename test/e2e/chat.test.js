@@ -249,6 +249,9 @@ test("a reload keeps name and rooms", async (t) => {
   await alice.goto(`${server.http}/chat?room=news`);
   await alice.getByRole("heading", { name: "news" }).waitFor();
   assert.deepEqual(await alice.locator("#rooms bdi").allTextContents(), ["lobby", "php", "news"]);
+  await alice.goto(`${server.http}/chat`);
+  await alice.getByRole("heading", { name: "lobby" }).waitFor();
+  assert.deepEqual(await alice.locator("#rooms bdi").allTextContents(), ["lobby", "php", "news"]);
 });
 
 test("hostile text stays text", async (t) => {
@@ -357,10 +360,19 @@ test("a room keeps 500 lines, and one reads on where one is", async (t) => {
   assert.equal(await inView("and me"), true);
 });
 
+// wait lets time go by in a page whose clock stands still, in small steps, until
+// something has happened.
+async function wait(page, promise) {
+  let over = false;
+  promise.finally(() => { over = true; }).catch(() => {});
+  while (!over) await page.clock.fastForward(100);
+  await promise;
+}
+
 test("the pages come back by themselves after a crash, and nothing is shown twice", async (t) => {
   const server = await serve(t);
   const alice = await enter(t, server, "alice", { network: true, prepare: (page) => page.clock.install() });
-  const bob = await enter(t, server, "bob", { network: true });
+  const bob = await enter(t, server, "bob", { network: true, prepare: (page) => page.clock.install() });
   await alice.getByLabel("Another room").fill("php");
   await alice.keyboard.press("Enter");
   await here(alice, "alice");
@@ -371,14 +383,12 @@ test("the pages come back by themselves after a crash, and nothing is shown twic
   await alice.locator('#state[data-state="lost"]').waitFor();
   await alice.getByText(/^: again in \d+ s$/).waitFor();
   await alice.getByRole("button", { name: "Connect now" }).waitFor();
-  await alice.clock.pauseAt(Date.now() + 60_000); // so that she is back after bob
+  for (const page of [alice, bob]) await page.clock.pauseAt(Date.now() + 60_000); // so that she is back after him, soon
   await say(alice, "while away");
   await alice.locator("#outbox", { hasText: "while away" }).getByText("waits for the connection").waitFor();
   await shoot(alice, "chat-lost");
   await server.start();
-  await back(bob);
-  await alice.clock.resume();
-  await back(alice);
+  for (const page of [bob, alice]) await wait(page, back(page));
   await sees(bob, "alice: before", "alice: while away");
   await sees(alice, "alice: before", "alice: while away");
   await nothingWaits(alice);

@@ -36,6 +36,7 @@ const seen = new Set(); // what has been shown
 function enter(name, names, first) {
   me = name;
   met = away = false;
+  $("to").value = "room";
   client = new Stentor("/ws", { user: me });
   client.on("state", showState);
   client.on("message", (message) => arrived(room, message));
@@ -413,8 +414,8 @@ function showState() {
   $("now").hidden = state === "connecting" || state === "connected";
   $("text").placeholder = state === "waiting" ? "Will be sent later" : "";
   const tick = () => {
-    const left = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-    $("countdown").textContent = state === "waiting" ? `: again in ${left} s` : "";
+    const left = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000)); // not a number if nothing is due
+    $("countdown").textContent = left >= 0 ? `: again in ${left} s` : "";
   };
   clearInterval(timer);
   if (state === "waiting") timer = setInterval(tick, 1000);
@@ -444,7 +445,7 @@ const before = kept();
 if (!here.development) {
   $("elsewhere").hidden = false;
 } else if (before) {
-  const first = ROOM.test(asked) ? asked : before.names[0];
+  const first = ROOM.test(asked ?? "") ? asked : before.names[0];
   enter(before.name, new Set([...before.names, first]), first);
 } else {
   $("first").value = asked ?? "lobby";
