@@ -290,6 +290,7 @@ for (const [name, room, words, field] of [
   [" \u200b ", "lobby", "Write a nickname.", "name"],
   ["..", "lobby", "means something else", "name"],
   ["All", "lobby", "means something else", "name"],
+  ["Server", "lobby", "means something else", "name"],
   ["ö".repeat(65), "lobby", "too long", "name"],
   ["a\u0085b", "lobby", "control characters", "name"],
   ["alice", "", "A room's name has", "first"],
@@ -601,6 +602,25 @@ test("who the server does not know by that name is not told so", async (t) => {
   await page.getByRole("heading", { name: "This chat is for the development app" }).waitFor();
   await page.getByText(/^You are not in this room: ./).waitFor();
   await here(page);
+});
+
+test("an id counts for its sender only", async (t) => {
+  const server = await serve(t);
+  const [alice, mallory] = [await enter(t, server, "alice"), await enter(t, server, "mallory")];
+  await within(mallory.evaluate(async () => {
+    const { Stentor } = await import("/stentor.js");
+    const other = new Stentor("/ws", { user: "mallory" });
+    const room = await other.subscribe("presence-lobby").ready;
+    room.on("message", ({ user, data }) => { // takes the ids of others
+      if (user === "alice") room.publish("said", { text: "mine now", id: data.id });
+    });
+  }), "her client");
+  await say(alice, "one");
+  await sees(alice, "alice: one", "mallory: mine now");
+  await nothingWaits(alice);
+  await say(alice, "two");
+  await sees(alice, "alice: one", "mallory: mine now", "alice: two", "mallory: mine now");
+  await sees(mallory, "alice: one", "mallory: mine now", "alice: two", "mallory: mine now");
 });
 
 test("ids of any length are no burden", async (t) => {
