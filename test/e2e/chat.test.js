@@ -612,15 +612,15 @@ test("an id counts for its sender only", async (t) => {
     const other = new Stentor("/ws", { user: "mallory" });
     const room = await other.subscribe("presence-lobby").ready;
     room.on("message", ({ user, data }) => { // takes the ids of others
-      if (user === "alice") room.publish("said", { text: "mine now", id: data.id });
+      if (user === "alice") room.publish("said", { text: `mine, ${data.text}`, id: data.id });
     });
   }), "her client");
   await say(alice, "one");
-  await sees(alice, "alice: one", "mallory: mine now");
+  await sees(alice, "alice: one", "mallory: mine, one");
   await nothingWaits(alice);
   await say(alice, "two");
-  await sees(alice, "alice: one", "mallory: mine now", "alice: two", "mallory: mine now");
-  await sees(mallory, "alice: one", "mallory: mine now", "alice: two", "mallory: mine now");
+  await sees(alice, "alice: one", "mallory: mine, one", "alice: two", "mallory: mine, two");
+  await sees(mallory, "alice: one", "mallory: mine, one", "alice: two", "mallory: mine, two");
 });
 
 test("ids of any length are no burden", async (t) => {
