@@ -211,14 +211,14 @@ async function run(t, server, script, line) {
 
 test("the scripts of the documents work", async (t) => {
   const server = await serve(t);
-  const module = (path) => `<script type="module">${new Page(path).sample("any", /stentor\.js"/).code}</script>`;
+  const module = (path) => `<script type="module">${new Page(path).sample(/stentor\.js"/).code}</script>`;
   const pages = [
     await run(t, server, module("README.md"), "said {text: hello}"),
     await run(t, server, module("docs/push-from-backend.md"), "event: said, data: Object"),
   ];
   while (await server.publish("news", { text: "hello" }, { event: "said" }) < pages.length); // until they are subscribed
   await Promise.all(pages.map(({ said }) => said));
-  await (await run(t, server, new Page("web/client/README.md").sample("any", /<script type="module">/).code, "undefined hello")).said;
+  await (await run(t, server, new Page("web/client/README.md").sample(/<script type="module">/).code, "undefined hello")).said;
 });
 
 test("the plain script is the one of the package", async (t) => {

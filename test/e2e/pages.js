@@ -52,8 +52,8 @@ export class Page {
   }
 
   // sample is the same for what another test may take, too, excerpts included.
-  sample(language, fits) {
-    const block = this.#blocks.find((b) => [b.language, "any"].includes(language) && fits.test(b.code));
+  sample(fits) {
+    const block = this.#blocks.find((b) => fits.test(b.code));
     assert.ok(block, `${this.path} has no block of code: ${fits}`);
     return block;
   }

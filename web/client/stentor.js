@@ -132,12 +132,13 @@ class Stentor extends Emitter {
   #telling = false;
   #watched; // the listeners on window and document
 
-  constructor(url = "/ws", options = {}) {
+  constructor(url = "/ws", options) {
     super();
-    for (const name of Object.keys(options ?? {})) {
+    const chosen = { ...options };
+    for (const name of Object.keys(chosen)) {
       if (!(name in DEFAULTS)) throw new TypeError(`there is no option "${name}"; there are ${Object.keys(DEFAULTS).join(", ")}`);
     }
-    const given = Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined));
+    const given = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined));
     this.#options = { ...DEFAULTS, WebSocket: globalThis.WebSocket, ...given };
     if (!(this.#options.maxQueue >= 0)) throw new TypeError('the option "maxQueue" must be a number, 0 or more');
     for (const name of ["heartbeat", "timeout", "minDelay", "maxDelay"]) {
@@ -553,13 +554,10 @@ class Stentor extends Emitter {
     const s = subscription[inside];
     if (s.state === state) return;
     s.state = state;
+    if ((state === "pending" || state === "subscribed") && s.ready.failed) s.ready = deferred();
     if (state === "subscribed") s.ready.resolve(subscription);
     if (state === "refused") s.ready.reject(error);
     if (state === "ended") s.ready.reject(new StentorError("ended", `the subscription to ${subscription.channel} has ended`));
-    if (state !== "ended" && state !== "refused" && s.ready.failed) {
-      s.ready = deferred();
-      if (state === "subscribed") s.ready.resolve(subscription);
-    }
     this.#tell(subscription, "state", state);
     if (error) this.#tell(subscription, "error", error);
   }
