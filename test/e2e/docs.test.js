@@ -425,7 +425,7 @@ test("README.md: its commands, and the three lines of a page", async (t) => {
 
 test("functions that fetch a token: what is none is not taken for one", async (t) => {
   for (const [path, fits] of [["web/client/README.md", /fetch\("\/stentor-token"\)/], ["docs/tutorial-chat.md", /fetch\("\/token"\)/]]) {
-    const { code } = new Page(path).sample("any", fits);
+    const { code } = new Page(path).sample(fits);
     const [, source] = code.match(/^ *token: (async \(\) => \{[^]*?^ *\}),$/m);
     const get = (text, status) => new Function("fetch", `return (${source})()`)(async () => new Response(text, { status }));
     assert.equal(await get("a.b.c", 200), "a.b.c");
