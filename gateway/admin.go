@@ -49,7 +49,7 @@ func (g *Gateway) adminHandler() http.Handler {
 		debug.FreeOSMemory() // collects garbage first
 		fmt.Fprintln(w, "ok")
 	}))
-	for _, name := range []string{"api.css", "api.js", "icon.svg", "style.css"} { // for the page at /api
+	for _, name := range []string{"api.css", "api.js", "copy.js", "icon.svg", "style.css"} { // for the page at /api
 		mux.Handle("GET /assets/"+name, page(name))
 	}
 	mux.Handle("GET /assets/here.json", secured(http.HandlerFunc(g.here)))

@@ -1,5 +1,7 @@
 // The reference of the HTTP API, drawn from the OpenAPI document.
 
+import { copy } from "/assets/copy.js";
+
 const METHODS = ["get", "post"]; // that the document uses
 
 const $ = (id) => document.getElementById(id);
@@ -121,16 +123,7 @@ function example(title, command) {
   const pre = block(command, `Command: ${title}`);
   const button = element("button", { type: "button", "aria-label": `Copy the command: ${title}` }, "Copy");
   const status = element("span", { role: "status", class: "note" });
-  button.onclick = async () => {
-    try {
-      await navigator.clipboard.writeText(command);
-      status.textContent = "Copied";
-    } catch { // browsers allow it over https and on this machine only
-      getSelection().selectAllChildren(pre);
-      status.textContent = "Selected: copy it with Ctrl+C";
-    }
-    setTimeout(() => { status.textContent = ""; }, 4000);
-  };
+  button.onclick = () => copy(pre, status);
   return element("div", { class: "example" }, pre, element("p", { class: "row" }, button, status));
 }
 

@@ -1,6 +1,8 @@
 // The first page: what runs here, where it can be reached, and what arrives on
 // a channel, by nothing but a WebSocket.
 
+import { copy } from "/assets/copy.js";
+
 const KEPT = 200; // lines in the box
 const SHOWN = 2000; // characters of a text payload
 const HEX = 16; // bytes of a binary payload
@@ -65,16 +67,7 @@ function showCurl() {
   $("curl").textContent = `curl '${http}/api/publish' \\\n  -H ${auth} \\\n  -d '${body}'`;
 }
 
-$("copy").onclick = async () => {
-  try {
-    await navigator.clipboard.writeText($("curl").textContent);
-    $("copied").textContent = "Copied";
-  } catch { // browsers allow it over https and on this machine only
-    getSelection().selectAllChildren($("curl"));
-    $("copied").textContent = "Selected: copy it with Ctrl+C";
-  }
-  setTimeout(() => { $("copied").textContent = ""; }, 4000);
-};
+$("copy").onclick = () => copy($("curl"), $("copied"));
 
 // The connection.
 
