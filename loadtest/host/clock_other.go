@@ -1,0 +1,7 @@
+//go:build !linux
+
+package host
+
+import "time"
+
+func processClock(int) (time.Duration, error) { return 0, errNotLinux }
