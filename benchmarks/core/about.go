@@ -8,11 +8,12 @@ import (
 
 	"stentor/benchmarks/internal/proc"
 	"stentor/benchmarks/internal/report"
+	"stentor/benchmarks/internal/rig"
 )
 
 // file puts the run together.
 func (b *bench) file(command string) (*report.File, error) {
-	info, err := buildinfo.ReadFile(b.server)
+	info, err := buildinfo.ReadFile(b.Binary)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +29,7 @@ func (b *bench) file(command string) (*report.File, error) {
 		Date:      b.started.UTC().Format(time.RFC3339),
 		Commit:    commit(),
 		Command:   command,
-		Server:    serverArgs,
+		Server:    rig.StentorArgs,
 		Machine:   proc.ThisMachine(),
 		Load:      [2]float64{b.load, proc.Load()},
 		Go:        info.GoVersion,

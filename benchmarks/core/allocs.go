@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stentor/benchmarks/internal/report"
+	"stentor/benchmarks/internal/rig"
 	"stentor/benchmarks/internal/wire"
 	"stentor/engine"
 	"stentor/frame"
@@ -35,7 +36,7 @@ func (a allocCount) spread() report.Spread {
 
 // serverCount counts what a server allocates.
 type serverCount struct {
-	server *stentor
+	server *rig.Stentor
 	own    float64 // what counting costs
 	start  float64
 }
@@ -43,7 +44,7 @@ type serverCount struct {
 // startCount begins to count. Allocations are told for certain only after a
 // collection, and being asked costs the server some: the difference of two
 // questions in a row.
-func startCount(s *stentor) (*serverCount, error) {
+func startCount(s *rig.Stentor) (*serverCount, error) {
 	c := &serverCount{server: s}
 	var first, second float64
 	for _, v := range []*float64{new(float64), &first, &second} {

@@ -4,24 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"stentor/benchmarks/internal/child"
 	"stentor/benchmarks/internal/proc"
 	"stentor/benchmarks/internal/report"
+	"stentor/benchmarks/internal/rig"
 )
 
 // bench is a run: what it needs and what it has found.
 type bench struct {
+	*rig.Rig
 	plan     Plan
-	machine  machine
-	group    *child.Group
-	self     string    // this program, for its roles
-	server   string    // the stentor binary
-	home     string    // an empty home folder for it
 	progress io.Writer // what is being done
 
 	started time.Time
@@ -34,26 +29,19 @@ type bench struct {
 	allocs    []allocCount
 }
 
-// newBench prepares a run; close ends it.
+// newBench prepares a run; Close ends it.
 func newBench(ctx context.Context, plan Plan, server string, progress io.Writer) (*bench, error) {
 	b := &bench{
-		plan: plan, server: server, progress: progress,
+		plan: plan, progress: progress,
 		started: time.Now(), load: proc.Load(), pairs: map[string][]report.Pair{}, disturbed: map[string]int{},
 	}
 	var err error
-	if b.machine, err = checkMachine(); err != nil {
-		return nil, err
-	}
-	if b.self, err = os.Executable(); err != nil {
-		return nil, err
-	}
-	if b.home, err = os.MkdirTemp("", "bench-core-"); err != nil {
+	if b.Rig, err = rig.New(ctx, server); err != nil {
 		return nil, err
 	}
 	for _, one := range budgets(&plan) {
-		b.figures = append(b.figures, &report.Figure{Budget: one.Budget, Skipped: b.machine.refuses(one.needs)})
+		b.figures = append(b.figures, &report.Figure{Budget: one.Budget, Skipped: b.Machine.Refuses(one.needs)})
 	}
-	b.group = child.NewGroup(ctx)
 	return b, nil
 }
 
@@ -85,12 +73,6 @@ func (b *bench) told() []*report.Figure {
 	return slices.DeleteFunc(slices.Clone(b.figures), func(f *report.Figure) bool { return f.Skipped == notAsked })
 }
 
-// close ends what runs.
-func (b *bench) close() {
-	b.group.End()
-	os.RemoveAll(b.home)
-}
-
 // step is a part of a run, of which some figures come.
 type step struct {
 	name    string
@@ -119,7 +101,7 @@ func (b *bench) measure() error {
 		}
 		start := time.Now()
 		fmt.Fprintf(b.progress, "%s ... ", s.name)
-		err := b.group.Context().Err()
+		err := b.Group.Context().Err()
 		if err == nil {
 			err = s.run()
 		}
@@ -130,16 +112,6 @@ func (b *bench) measure() error {
 		fmt.Fprintf(b.progress, "%.1f s\n", time.Since(start).Seconds())
 	}
 	return nil
-}
-
-// sleep waits, and fails if the run is over meanwhile.
-func (b *bench) sleep(d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-b.group.Context().Done():
-		return b.group.Context().Err()
-	}
 }
 
 // figure finds a figure by its name.

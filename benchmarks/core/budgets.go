@@ -1,27 +1,22 @@
 package main
 
-import "stentor/benchmarks/internal/report"
+import (
+	"stentor/benchmarks/internal/report"
+	"stentor/benchmarks/internal/rig"
+)
 
 // budget is a figure's promise and what its measurement takes.
 type budget struct {
 	report.Budget
-	needs needs
-}
-
-// needs is what the machine must offer for a figure.
-type needs struct {
-	connections int  // of one process, at least
-	cpu         bool // run times of threads
-	rss         bool // resident memory, counted exactly
-	cores       int
+	needs rig.Needs
 }
 
 // budgets returns the figures in the order in which they are told.
 func budgets(p *Plan) []budget {
-	many := needs{connections: p.Connections}
-	with := func(n needs, change func(*needs)) needs { change(&n); return n }
-	rss := with(many, func(n *needs) { n.rss = true })
-	cpu := with(many, func(n *needs) { n.cpu = true })
+	many := rig.Needs{Connections: p.Connections}
+	with := func(n rig.Needs, change func(*rig.Needs)) rig.Needs { change(&n); return n }
+	rss := with(many, func(n *rig.Needs) { n.RSS = true })
+	cpu := with(many, func(n *rig.Needs) { n.CPU = true })
 	limit := func(unit report.Unit, name string, limit, goal float64) report.Budget {
 		return report.Budget{Name: name, Unit: unit, Limit: limit, Goal: goal}
 	}
@@ -34,12 +29,12 @@ func budgets(p *Plan) []budget {
 		{limit(report.Bytes, userHeap, 512, 400), many},
 		{limit(report.Bytes, ownChannelHeap, 900, 700), many},
 		{limit(report.Ratio, deliveryCPU, 1.10, 1.05), cpu},
-		{rate, with(many, func(n *needs) { n.cores = 2 })},
+		{rate, with(many, func(n *rig.Needs) { n.Cores = 2 })},
 		{limit(report.Ratio, burstCPU, 0.15, 0.10), cpu},
-		{limit(report.Ratio, handshakeCPU, 1.25, 1.15), needs{connections: p.Handshakes, cpu: true}},
-		{limit(report.Ratio, echoCPU, 1.05, 0.95), needs{connections: p.EchoConnections, cpu: true}},
-		{limit(report.Allocs, parseAllocs, 0, 0), needs{}},
-		{limit(report.Allocs, dispatchAllocs, 0, 0), needs{}},
+		{limit(report.Ratio, handshakeCPU, 1.25, 1.15), rig.Needs{Connections: p.Handshakes, CPU: true}},
+		{limit(report.Ratio, echoCPU, 1.05, 0.95), rig.Needs{Connections: p.EchoConnections, CPU: true}},
+		{limit(report.Allocs, parseAllocs, 0, 0), rig.Needs{}},
+		{limit(report.Allocs, dispatchAllocs, 0, 0), rig.Needs{}},
 		{limit(report.Allocs, deliveryAllocs, 0, 0), many},
 	}
 }

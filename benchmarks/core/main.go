@@ -21,15 +21,8 @@ import (
 	"syscall"
 	"time"
 
-	"stentor/benchmarks/internal/crowd"
-	"stentor/benchmarks/internal/floor"
 	"stentor/benchmarks/internal/report"
-)
-
-// Roles that this program plays for itself, as its only argument.
-const (
-	roleFloor = "floor"
-	roleCrowd = "crowd"
+	"stentor/benchmarks/internal/rig"
 )
 
 // timeLimit ends a run that hangs.
@@ -37,7 +30,7 @@ const timeLimit = 15 * time.Minute
 
 func main() {
 	runtime.LockOSThread() // see child.Group
-	if played, err := playRole(os.Args[1:]); played {
+	if played, err := rig.PlayRole(os.Args[1:]); played {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -57,20 +50,6 @@ func main() {
 	}
 	stop()
 	os.Exit(code)
-}
-
-// playRole runs the floor or a crowd if the arguments ask for it.
-func playRole(args []string) (played bool, err error) {
-	if len(args) != 1 {
-		return false, nil
-	}
-	switch args[0] {
-	case roleFloor:
-		return true, floor.Run()
-	case roleCrowd:
-		return true, crowd.Run()
-	}
-	return false, nil
 }
 
 // options is what the command line says.
@@ -121,7 +100,7 @@ func run(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	defer b.close()
+	defer b.Close()
 	if err := b.restrict(o.only); err != nil {
 		return 2, err
 	}

@@ -5,6 +5,7 @@ import (
 
 	"stentor/benchmarks/internal/proc"
 	"stentor/benchmarks/internal/report"
+	"stentor/benchmarks/internal/rig"
 )
 
 // memoryReading is the memory of a fresh server, empty and with its clients.
@@ -34,7 +35,7 @@ func (m memoryReading) rssEach() float64 {
 func (b *bench) measureIdle() error {
 	var list []memoryReading
 	for range b.plan.MemoryRuns {
-		m, err := b.fill("idle", "/echo", b.readForced, (*bench).echoOnce, nil)
+		m, err := b.fill("idle", rig.EchoPath, b.readForced, (*bench).echoOnce, nil)
 		if err != nil {
 			return err
 		}
@@ -50,7 +51,7 @@ func (b *bench) measureIdle() error {
 func (b *bench) measureIdleUnforced() error {
 	var list []memoryReading
 	for range b.plan.MemoryRuns {
-		m, err := b.fill("idle_unforced", "/echo", b.readRested, (*bench).echoOnce, nil)
+		m, err := b.fill("idle_unforced", rig.EchoPath, b.readRested, (*bench).echoOnce, nil)
 		if err != nil {
 			return err
 		}
@@ -74,7 +75,7 @@ func (b *bench) measureOwnChannels() error {
 // channel each, of which there are channels in all.
 func (b *bench) measureNative(kind, figure, channel string, channels int) error {
 	n := b.plan.Connections
-	subscribe := func(_ *bench, c clients) error {
+	subscribe := func(_ *bench, c rig.Clients) error {
 		return c.Converse(`{"type":"subscribe","channel":"`+channel+`"}`,
 			`{"type":"welcome",`, `{"type":"subscribed","channel":"`+channel+`"}`)
 	}
@@ -94,24 +95,24 @@ func (b *bench) measureNative(kind, figure, channel string, channels int) error 
 // fill starts a server, reads its memory, fills it with clients that do
 // something, and reads it again. At the end the server must have as many
 // connections as it should, and what the metrics in want say.
-func (b *bench) fill(kind, path string, read func(*stentor) (reading, error),
-	do func(*bench, clients) error, want map[string]int) (m memoryReading, err error) {
+func (b *bench) fill(kind, path string, read func(*rig.Stentor) (reading, error),
+	do func(*bench, rig.Clients) error, want map[string]int) (m memoryReading, err error) {
 	m.Kind, m.Connections = kind, b.plan.Connections
-	s, err := b.startStentor()
+	s, err := b.StartStentor()
 	if err != nil {
 		return m, err
 	}
-	x := &side{bench: b, server: s}
+	x := &rig.Side{Rig: b.Rig, Server: s}
 	if m.Empty, err = read(s); err != nil {
 		return m, err
 	}
-	if x.crowd, err = b.startCrowd(); err != nil {
+	if x.Crowd, err = b.StartCrowd(); err != nil {
 		return m, err
 	}
-	if _, err := x.dial(m.Connections, path); err != nil {
+	if _, err := x.Dial(m.Connections, path); err != nil {
 		return m, err
 	}
-	if err := do(b, x.crowd); err != nil {
+	if err := do(b, x.Crowd); err != nil {
 		return m, err
 	}
 	if m.Full, err = read(s); err != nil {
@@ -121,31 +122,31 @@ func (b *bench) fill(kind, path string, read func(*stentor) (reading, error),
 	if err != nil {
 		return m, err
 	}
-	if err := told.expect(map[string]int{"stentor_connections": m.Connections}); err != nil {
+	if err := told.Expect(map[string]int{"stentor_connections": m.Connections}); err != nil {
 		return m, err
 	}
-	if err := told.expect(want); err != nil {
+	if err := told.Expect(want); err != nil {
 		return m, err
 	}
 	b.memory = append(b.memory, m)
-	return m, x.end()
+	return m, x.End()
 }
 
-func (b *bench) echoOnce(c clients) error {
+func (b *bench) echoOnce(c rig.Clients) error {
 	_, err := c.Echo(b.plan.Connections, b.plan.MessageSize)
 	return err
 }
 
 // readForced reads memory after garbage was collected and free memory given
 // back.
-func (b *bench) readForced(s *stentor) (r reading, err error) {
+func (b *bench) readForced(s *rig.Stentor) (r reading, err error) {
 	if _, err := s.Metrics(); err != nil { // what a first scrape keeps, a later one does not add
 		return r, err
 	}
 	if err := s.Free(); err != nil {
 		return r, err
 	}
-	if b.machine.rss == nil {
+	if b.Machine.RSS == nil {
 		if r.RSS, err = proc.RSS(s.PID()); err != nil {
 			return r, err
 		}
@@ -159,8 +160,8 @@ func (b *bench) readForced(s *stentor) (r reading, err error) {
 }
 
 // readRested reads memory after a rest.
-func (b *bench) readRested(s *stentor) (r reading, err error) {
-	if err := b.sleep(b.plan.Rest); err != nil {
+func (b *bench) readRested(s *rig.Stentor) (r reading, err error) {
+	if err := b.Sleep(b.plan.Rest); err != nil {
 		return r, err
 	}
 	r.RSS, err = proc.RSS(s.PID())

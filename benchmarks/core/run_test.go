@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stentor/benchmarks/internal/crowd"
+	"stentor/benchmarks/internal/rig"
 )
 
 // buildServer builds the real stentor binary.
@@ -35,8 +36,8 @@ func newTestBench(t *testing.T, ctx context.Context, server string) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		pids := b.group.PIDs()
-		b.close()
+		pids := b.Group.PIDs()
+		b.Close()
 		for _, pid := range pids {
 			if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
 				t.Errorf("process %d is still there: %v", pid, err)
@@ -58,7 +59,7 @@ func TestWholeRun(t *testing.T) {
 	if err := b.measure(); err != nil {
 		t.Fatal(err)
 	}
-	if left := b.group.PIDs(); len(left) > 0 {
+	if left := b.Group.PIDs(); len(left) > 0 {
 		t.Errorf("processes that were not stopped: %v", left)
 	}
 	for _, f := range b.figures {
@@ -98,7 +99,7 @@ func TestInterrupted(t *testing.T) {
 	// Something that would take much longer than patience has.
 	done := make(chan error, 1)
 	go func() {
-		_, err := s.stentor.crowd.Echo(1<<30, 16)
+		_, err := s.stentor.Crowd.Echo(1<<30, 16)
 		done <- err
 	}()
 	cancel()
@@ -116,30 +117,30 @@ func TestInterrupted(t *testing.T) {
 // what is not due fails the run.
 func TestFloorAndCrowd(t *testing.T) {
 	b := newTestBench(t, t.Context(), "")
-	f, err := b.startFloor()
+	f, err := b.StartFloor()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := b.startCrowd()
+	c, err := b.StartCrowd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &side{bench: b, server: f, crowd: c}
+	x := &rig.Side{Rig: b.Rig, Server: f, Crowd: c}
 	const n = 40
 	for range 2 { // the second dials anew
-		if _, err := x.dial(n, "/"); err != nil {
+		if _, err := x.Dial(n, "/"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.Echo(10*n, 128); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := x.deliver(1, 1); err != nil {
+		if _, err := x.Deliver(1, 1, 128); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := x.deliver(2, 5); err != nil {
+		if _, err := x.Deliver(2, 5, 128); err != nil {
 			t.Fatal(err)
 		}
-		if err := x.hangUp(); err != nil {
+		if err := x.HangUp(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -156,36 +157,36 @@ func TestFloorAndCrowd(t *testing.T) {
 func TestCrowdComplains(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		wrong func(t *testing.T, f *bare, c clients) error
+		wrong func(t *testing.T, f *rig.Floor, c rig.Clients) error
 		want  string
 	}{
-		{"another publication", func(t *testing.T, f *bare, c clients) error {
+		{"another publication", func(t *testing.T, f *rig.Floor, c rig.Clients) error {
 			return receive(t, f, c, 7, 1)
 		}, "due is"},
-		{"one too many", func(t *testing.T, f *bare, c clients) error {
+		{"one too many", func(t *testing.T, f *rig.Floor, c rig.Clients) error {
 			if err := receive(t, f, c, 8, 2); err != nil {
 				return err
 			}
 			return c.Silent(10 * time.Second)
 		}, "due"},
-		{"unexpected", func(t *testing.T, f *bare, c clients) error {
+		{"unexpected", func(t *testing.T, f *rig.Floor, c rig.Clients) error {
 			if err := f.Publish(1, 1, 16, 0); err != nil {
 				t.Fatal(err)
 			}
 			return c.Silent(10 * time.Second)
 		}, "not due"},
-		{"gone", func(t *testing.T, f *bare, c clients) error {
-			f.cmdKill(t)
+		{"gone", func(t *testing.T, f *rig.Floor, c rig.Clients) error {
+			kill(t, f)
 			return c.Call(crowd.Command{Receive: &crowd.Receive{First: 1, Count: 1, Size: 16}}, nil)
 		}, "connection 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newTestBench(t, t.Context(), "")
-			f, err := b.startFloor()
+			f, err := b.StartFloor()
 			if err != nil {
 				t.Fatal(err)
 			}
-			cl, err := b.startCrowd()
+			cl, err := b.StartCrowd()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -201,7 +202,7 @@ func TestCrowdComplains(t *testing.T) {
 
 // receive publishes count messages from first on while the crowd waits for
 // number 8.
-func receive(t *testing.T, f *bare, c clients, first, count int) error {
+func receive(t *testing.T, f *rig.Floor, c rig.Clients, first, count int) error {
 	t.Helper()
 	if err := f.Publish(first, count, 16, 0); err != nil {
 		t.Fatal(err)
@@ -209,8 +210,8 @@ func receive(t *testing.T, f *bare, c clients, first, count int) error {
 	return c.Call(crowd.Command{Receive: &crowd.Receive{First: 8, Count: 1, Size: 16}}, nil)
 }
 
-// cmdKill ends the floor without ceremony.
-func (f *bare) cmdKill(t *testing.T) {
+// kill ends the floor without ceremony.
+func kill(t *testing.T, f *rig.Floor) {
 	t.Helper()
 	p, err := os.FindProcess(f.PID())
 	if err == nil {

@@ -1,58 +1,39 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
-	"stentor/benchmarks/internal/crowd"
-	"stentor/benchmarks/internal/sys"
+	"stentor/benchmarks/internal/report"
+	"stentor/benchmarks/internal/rig"
 )
 
-// server is what is compared: Stentor or the floor.
-type server interface {
-	PID() int
-	Address() string
-	Publish(first, count, size, subscribers int) error
-	Empty() (bool, error)
-	End() error
-}
+// sides is the floor and Stentor with a crowd each, at the same time.
+type sides struct{ floor, stentor *rig.Side }
 
-// side is a server with the crowd that is connected to it.
-type side struct {
-	bench *bench
-	server
-	crowd clients
-	n     int // connections
-}
-
-// sides is both, at the same time.
-type sides struct{ floor, stentor *side }
-
-// startSides starts the floor and Stentor, with a crowd each.
 func (b *bench) startSides() (*sides, error) {
-	f, err := b.startFloor()
+	f, err := b.StartFloor()
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.startStentor()
+	s, err := b.StartStentor()
 	if err != nil {
 		return nil, err
 	}
-	both := &sides{&side{bench: b, server: f}, &side{bench: b, server: s}}
+	both := &sides{&rig.Side{Rig: b.Rig, Server: f}, &rig.Side{Rig: b.Rig, Server: s}}
 	for _, x := range both.all() {
-		if x.crowd, err = b.startCrowd(); err != nil {
+		if x.Crowd, err = b.StartCrowd(); err != nil {
 			return nil, err
 		}
 	}
 	return both, nil
 }
 
-func (s *sides) all() []*side { return []*side{s.floor, s.stentor} }
+func (s *sides) all() []*rig.Side { return []*rig.Side{s.floor, s.stentor} }
 
 // dial connects n clients to each side.
 func (s *sides) dial(n int, path string) error {
 	for _, x := range s.all() {
-		if _, err := x.dial(n, path); err != nil {
+		if _, err := x.Dial(n, path); err != nil {
 			return err
 		}
 	}
@@ -62,72 +43,31 @@ func (s *sides) dial(n int, path string) error {
 // end makes sure that no client has received more than was due, and stops all.
 func (s *sides) end() error {
 	for _, x := range s.all() {
-		if err := x.end(); err != nil {
+		if err := x.End(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (x *side) dial(n int, path string) (took time.Duration, err error) {
-	x.n = n
-	start := sys.Monotonic()
-	at, err := x.crowd.Dial(x.Address(), n, path)
-	return at - start, err
+// work is what a round does: on a side, and what clears up after it. It returns
+// its wall time.
+type work struct {
+	round func(x *rig.Side, number int) (wall time.Duration, err error)
+	rest  func(x *rig.Side) error // nil if there is nothing to do; it is not measured
 }
 
-// hangUp drops the connections and waits until the server has noticed.
-func (x *side) hangUp() error {
-	if err := x.crowd.Silent(0); err != nil {
-		return err
-	}
-	if err := x.crowd.HangUp(); err != nil {
-		return err
-	}
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		if err := x.bench.settle(x.PID()); err != nil {
-			return err
+// compare does work in pairs of rounds, one on each side.
+func (s *sides) compare(warmUps, pairs int, w work) ([]report.Pair, error) {
+	return takePairs(warmUps, pairs, time.Now, func(floor bool, number int) (report.Sample, error) {
+		x := s.stentor
+		if floor {
+			x = s.floor
 		}
-		if empty, err := x.Empty(); empty || err != nil {
-			return err
+		sample, err := x.Rig.Sample(x.PID(), func() (time.Duration, error) { return w.round(x, number) })
+		if err == nil && w.rest != nil {
+			err = w.rest(x)
 		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("process %d still has connections 20 s after all clients have gone", x.PID())
-		}
-	}
-}
-
-func (x *side) end() error {
-	if x.n > 0 {
-		if err := x.crowd.Silent(50 * time.Millisecond); err != nil {
-			return err
-		}
-		if err := x.hangUp(); err != nil {
-			return err
-		}
-	}
-	if err := x.crowd.End(); err != nil {
-		return err
-	}
-	return x.End()
-}
-
-// deliver publishes count messages and waits until every client has received
-// all of each. It returns the time from the publication to the last byte.
-func (x *side) deliver(first, count int) (time.Duration, error) {
-	size := x.bench.plan.MessageSize
-	if err := x.crowd.Call(crowd.Command{Expect: true}, nil); err != nil {
-		return 0, err
-	}
-	err := x.crowd.Send(crowd.Command{Receive: &crowd.Receive{First: first, Count: count, Size: size}})
-	if err != nil {
-		return 0, err
-	}
-	start := sys.Monotonic()
-	if err := x.Publish(first, count, size, x.n); err != nil {
-		return 0, err
-	}
-	var at time.Duration
-	err = x.crowd.Receive(&at)
-	return at - start, err
+		return sample, err
+	})
 }

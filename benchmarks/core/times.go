@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"stentor/benchmarks/internal/crowd"
 	"stentor/benchmarks/internal/report"
+	"stentor/benchmarks/internal/rig"
 )
 
 // measureHandshakes: CPU of accepting connections and answering handshakes.
@@ -16,14 +16,14 @@ func (b *bench) measureHandshakes() error {
 	}
 	n := b.plan.Handshakes
 	pairs, err := s.compare(b.plan.WarmUps, b.plan.HandshakePairs, work{
-		round: func(x *side, _ int) (time.Duration, error) { return x.dial(n, "/echo") },
-		rest:  (*side).hangUp,
+		round: func(x *rig.Side, _ int) (time.Duration, error) { return x.Dial(n, rig.EchoPath) },
+		rest:  (*rig.Side).HangUp,
 	})
 	if err != nil {
 		return err
 	}
 	for _, x := range s.all() {
-		x.n = 0
+		x.N = 0
 	}
 	pairs = b.keep("handshake", pairs)
 	b.set(handshakeCPU, cpuSpread(pairs), "%s a handshake; %s/s", cpuEach(pairs, n), rates(pairs, n))
@@ -52,11 +52,11 @@ func (b *bench) echoPairs(n int) ([]report.Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.dial(b.plan.EchoConnections, "/echo"); err != nil {
+	if err := s.dial(b.plan.EchoConnections, rig.EchoPath); err != nil {
 		return nil, err
 	}
 	pairs, err := s.compare(b.plan.WarmUps, b.plan.EchoPairs, work{
-		round: func(x *side, _ int) (time.Duration, error) { return x.crowd.Echo(n, b.plan.MessageSize) },
+		round: func(x *rig.Side, _ int) (time.Duration, error) { return x.Crowd.Echo(n, b.plan.MessageSize) },
 	})
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (b *bench) measureDeliveries() error {
 	if err != nil {
 		return err
 	}
-	if err := s.dial(b.plan.Connections, "/raw/"+channel); err != nil {
+	if err := s.dial(b.plan.Connections, rig.PushPath); err != nil {
 		return err
 	}
 	if err := b.measureSingle(s); err != nil {
@@ -87,14 +87,16 @@ func (b *bench) measureDeliveries() error {
 
 // measureSingle: one publication at a time.
 func (b *bench) measureSingle(s *sides) error {
-	server := s.stentor.server.(*stentor)
+	server := s.stentor.Server.(*rig.Stentor)
 	count, err := startCount(server)
 	if err != nil {
 		return err
 	}
 	n := b.plan.Connections
 	pairs, err := s.compare(b.plan.WarmUps, b.plan.DeliveryPairs, work{
-		round: func(x *side, number int) (time.Duration, error) { return x.deliver(1+number, 1) },
+		round: func(x *rig.Side, number int) (time.Duration, error) {
+			return x.Deliver(1+number, 1, b.plan.MessageSize)
+		},
 	})
 	if err != nil {
 		return err
@@ -121,17 +123,19 @@ func (b *bench) measureBurst(s *sides) error {
 	k, n := b.plan.Burst, b.plan.Connections
 	beat := time.Now()
 	pairs, err := s.compare(1, b.plan.BurstPairs, work{
-		round: func(x *side, number int) (time.Duration, error) { return x.deliver(burstBase+number*k, k) },
-		rest: func(x *side) error {
+		round: func(x *rig.Side, number int) (time.Duration, error) {
+			return x.Deliver(burstBase+number*k, k, b.plan.MessageSize)
+		},
+		rest: func(x *rig.Side) error {
 			// The clients only listen, and a server pings who is silent.
 			if x != s.stentor || time.Since(beat) < 30*time.Second {
 				return nil
 			}
 			beat = time.Now()
-			if err := x.crowd.Call(crowd.Command{Heartbeat: true}, nil); err != nil {
+			if err := x.Crowd.Heartbeat(); err != nil {
 				return err
 			}
-			return b.settle(x.PID())
+			return b.Settle(x.PID())
 		},
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ type Command struct {
 	Dial      *Dial          `json:",omitempty"`
 	Expect    bool           `json:",omitempty"` // begin to count: what comes now is due
 	Receive   *Receive       `json:",omitempty"`
+	Paced     *Paced         `json:",omitempty"`
 	Echo      *Echo          `json:",omitempty"`
 	Converse  *Converse      `json:",omitempty"`
 	Heartbeat bool           `json:",omitempty"` // send a pong on every connection
@@ -30,9 +31,28 @@ type Dial struct {
 	Path    string // {n} is the connection's number
 }
 
-// Receive waits for publications on every connection, see wire.Stream. The
+// Receive waits for publications on every connection, see wire.Enveloped. The
 // answer is when the last byte came.
-type Receive struct{ First, Count, Size int }
+type Receive struct {
+	First, Count, Size int
+	Envelope           string `json:",omitempty"`
+}
+
+// Paced is a Receive of publications that are due to be sent one after another,
+// the first at Start by the system's monotonic clock. The answer is Delays.
+type Paced struct {
+	Receive
+	Start, Interval time.Duration
+}
+
+// Delays is how long deliveries took from the moment that the publication was
+// due to be sent, late or not, to the moment that a client had all of it.
+type Delays struct {
+	P50 time.Duration `json:"p50_ns"`
+	P90 time.Duration `json:"p90_ns"`
+	P99 time.Duration `json:"p99_ns"`
+	Max time.Duration `json:"max_ns"`
+}
 
 // Echo keeps a message of Size bytes under way on every connection until Total
 // have come back. The answer is how long it took.
@@ -61,6 +81,9 @@ func Run() error {
 	})
 }
 
+// due is what a connection is to receive.
+func (r *Receive) due() []byte { return wire.Enveloped(r.Envelope, r.First, r.Count, r.Size) }
+
 func (c *crowd) do(command *Command) (any, error) {
 	switch {
 	case command.Dial != nil:
@@ -70,7 +93,10 @@ func (c *crowd) do(command *Command) (any, error) {
 		return nil, c.expect()
 	case command.Receive != nil:
 		r := command.Receive
-		return c.receive(wire.Stream(r.First, r.Count, r.Size))
+		return c.receive(r.due())
+	case command.Paced != nil:
+		p := command.Paced
+		return c.paced(p.due(), p.Count, p.Start, p.Interval)
 	case command.Echo != nil:
 		return c.echo(command.Echo.Total, command.Echo.Size)
 	case command.Converse != nil:

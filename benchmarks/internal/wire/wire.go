@@ -117,9 +117,19 @@ func Payload(n, size int) string {
 // Stream returns what a subscriber receives of count publications from number
 // first on: a text frame each.
 func Stream(first, count, size int) []byte {
+	return Enveloped("", first, count, size)
+}
+
+// Enveloped is the Stream of a server that puts the payload into an envelope,
+// in the place of {payload}. An empty envelope is none.
+func Enveloped(envelope string, first, count, size int) []byte {
 	var b []byte
 	for n := first; n < first+count; n++ {
-		b = AppendFrame(b, Text, []byte(Payload(n, size)))
+		text := Payload(n, size)
+		if envelope != "" {
+			text = strings.ReplaceAll(envelope, "{payload}", text)
+		}
+		b = AppendFrame(b, Text, []byte(text))
 	}
 	return b
 }

@@ -79,6 +79,15 @@ func TestStream(t *testing.T) {
 	}
 }
 
+func TestEnveloped(t *testing.T) {
+	got := Enveloped(`{"data":"{payload}"}`, 7, 2, 12)
+	want := append(AppendFrame(nil, Text, []byte(`{"data":"000000000007"}`)),
+		AppendFrame(nil, Text, []byte(`{"data":"000000000008"}`))...)
+	if !bytes.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestNumber(t *testing.T) {
 	if got := Number("/ws?user=u{n}", 42); got != "/ws?user=u0000042" {
 		t.Error(got)

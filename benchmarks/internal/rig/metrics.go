@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"fmt"
@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// metrics is what /metrics told: values by name, with labels as they stand
+// Metrics is what /metrics told: values by name, with labels as they stand
 // there.
-type metrics map[string]float64
+type Metrics map[string]float64
 
 // parseMetrics reads Prometheus's text format, as far as Stentor writes it: no
 // time stamps.
-func parseMetrics(text string) (metrics, error) {
-	m := metrics{}
+func parseMetrics(text string) (Metrics, error) {
+	m := Metrics{}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
@@ -32,8 +32,8 @@ func parseMetrics(text string) (metrics, error) {
 	return m, nil
 }
 
-// expect fails unless the metrics have these values.
-func (m metrics) expect(values map[string]int) error {
+// Expect fails unless the metrics have these values.
+func (m Metrics) Expect(values map[string]int) error {
 	for name, want := range values {
 		if got, ok := m[name]; !ok || got != float64(want) {
 			return fmt.Errorf("%s is %v, want %d", name, got, want)

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"syscall"
@@ -18,14 +17,21 @@ import (
 	"stentor/benchmarks/internal/wire"
 )
 
-// serverArgs starts Stentor with its default settings on free ports.
-var serverArgs = []string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
+// StentorArgs starts Stentor with its default settings on free ports.
+var StentorArgs = []string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
 
-// channel is what publications go to, as subscribers of /raw/ see it.
+// channel is what publications go to.
 const channel = "bench"
 
-// stentor is a Stentor server under measurement.
-type stentor struct {
+// Paths of Stentor: of an echo, and of a client that receives what is published
+// as it is.
+const (
+	EchoPath = "/echo"
+	PushPath = "/raw/" + channel
+)
+
+// Stentor is a Stentor server under measurement.
+type Stentor struct {
 	*child.Child
 	ctx    context.Context
 	public string // address
@@ -33,10 +39,9 @@ type stentor struct {
 	http   *http.Client
 }
 
-// startStentor starts the real binary and waits until it is ready.
-func (b *bench) startStentor() (*stentor, error) {
-	c, err := b.group.Start("stentor", b.server, serverArgs,
-		[]string{"HOME=" + b.home, "PATH=" + os.Getenv("PATH")})
+// StartStentor starts the real binary and waits until it is ready.
+func (r *Rig) StartStentor() (*Stentor, error) {
+	c, err := r.Group.Start("stentor", r.Binary, StentorArgs, r.Environment())
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +53,8 @@ func (b *bench) startStentor() (*stentor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stentor{
-		Child: c, ctx: b.group.Context(), public: public, admin: admin,
+	return &Stentor{
+		Child: c, ctx: r.Group.Context(), public: public, admin: admin,
 		http: &http.Client{
 			// No compression: /metrics would cost the server more.
 			Transport: &http.Transport{DisableCompression: true},
@@ -71,10 +76,10 @@ func parseReady(line string) (public, admin string, err error) {
 }
 
 // Address returns where clients connect.
-func (s *stentor) Address() string { return s.public }
+func (s *Stentor) Address() string { return s.public }
 
 // request makes an HTTP request, which must succeed, and returns the body.
-func (s *stentor) request(method, url string, body []byte) ([]byte, error) {
+func (s *Stentor) request(method, url string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(s.ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -105,7 +110,7 @@ type matched struct{ Matched int }
 
 // Publish publishes count messages from number first on, in one request, and
 // returns when it is answered. Each must be meant for subscribers clients.
-func (s *stentor) Publish(first, count, size, subscribers int) error {
+func (s *Stentor) Publish(first, count, size, subscribers int) error {
 	path, body := "/api/publish", any(publication(first, size))
 	if count > 1 {
 		list := make([]any, count)
@@ -144,13 +149,13 @@ func (s *stentor) Publish(first, count, size, subscribers int) error {
 }
 
 // Free makes the server collect its garbage and give free memory back.
-func (s *stentor) Free() error {
+func (s *Stentor) Free() error {
 	_, err := s.request(http.MethodPost, "http://"+s.admin+"/debug/free", nil)
 	return err
 }
 
 // Metrics reads the server's metrics.
-func (s *stentor) Metrics() (metrics, error) {
+func (s *Stentor) Metrics() (Metrics, error) {
 	b, err := s.request(http.MethodGet, "http://"+s.admin+"/metrics", nil)
 	if err != nil {
 		return nil, err
@@ -159,7 +164,7 @@ func (s *stentor) Metrics() (metrics, error) {
 }
 
 // Empty reports whether the server has let go of all sockets.
-func (s *stentor) Empty() (bool, error) {
+func (s *Stentor) Empty() (bool, error) {
 	m, err := s.Metrics()
 	if err != nil {
 		return false, err
@@ -169,7 +174,7 @@ func (s *stentor) Empty() (bool, error) {
 
 // End stops the server, which must do so cleanly and have nothing to complain
 // of. Its clients should have gone.
-func (s *stentor) End() error {
+func (s *Stentor) End() error {
 	s.http.CloseIdleConnections()
 	if err := s.Stop(syscall.SIGTERM, 20*time.Second); err != nil {
 		return err
