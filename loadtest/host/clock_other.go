@@ -4,4 +4,4 @@ package host
 
 import "time"
 
-func processClock(int) (time.Duration, error) { return 0, errNotLinux }
+func processClock(int) (time.Duration, error) { return 0, ErrNotLinux }

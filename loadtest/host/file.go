@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // maxFile is how many bytes of a file are read at most.
 const maxFile = 64 << 10
 
-var errNotLinux = errors.New("host: this can be read on Linux only")
+// ErrNotLinux is the error of whatever reads this host on another system.
+var ErrNotLinux = errors.New("this can be read on Linux only")
 
 // root is the folder that stands for /. Empty means the real one.
 type root string
@@ -31,11 +34,12 @@ func (r root) path(name string) string {
 }
 
 // head returns the first maxFile bytes of a file, without line ends at its end.
+// Its errors name the file.
 func (r root) head(name string) (string, error) {
 	if r == real && runtime.GOOS != "linux" {
-		return "", errNotLinux
+		return "", ErrNotLinux
 	}
-	f, err := os.Open(r.path(name))
+	f, err := os.OpenFile(r.path(name), os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not hold us up
 	if err != nil {
 		return "", err
 	}
@@ -50,6 +54,45 @@ func (r root) head(name string) (string, error) {
 		return "", err
 	}
 	return string(bytes.TrimRight(b, "\n")), nil
+}
+
+// numbers returns the numbers of a file that has exactly n of them in its one
+// line. Those that are too large for an int64 become the largest one.
+func (r root) numbers(name string, n int) ([]int64, error) {
+	text, err := r.head(name)
+	if err != nil {
+		return nil, err
+	}
+	list, err := parseNumbers(text, n)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.path(name), err)
+	}
+	return list, nil
+}
+
+// number returns the only number of a file.
+func (r root) number(name string) (int64, error) {
+	list, err := r.numbers(name, 1)
+	if err != nil {
+		return 0, err
+	}
+	return list[0], nil
+}
+
+func parseNumbers(text string, n int) ([]int64, error) {
+	f := strings.Fields(text)
+	if len(f) != n {
+		return nil, fmt.Errorf("want %d numbers, have %q", n, clip(text))
+	}
+	list := make([]int64, n)
+	for i, s := range f {
+		u, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("want %d numbers, have %q", n, clip(text))
+		}
+		list[i] = int64(min(u, math.MaxInt64))
+	}
+	return list, nil
 }
 
 // kilobytes finds "name: N kB" in text, as /proc/meminfo has it, and returns N
