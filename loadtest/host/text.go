@@ -29,7 +29,7 @@ func (r Report) WriteText(w io.Writer) error {
 		}
 	}
 	b.WriteString("\n")
-	if r.Container {
+	if r.Container && strings.Contains(b.String(), " sysctl: ") {
 		b.WriteString("This is a container: sysctl lines are for its host.\n")
 	}
 	b.WriteString(r.Summary() + "\n")
