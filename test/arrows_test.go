@@ -48,6 +48,8 @@ var arrows = []arrow{
 		"it judges the server, so it shares none of the code that it judges"},
 	{"loadtest/host", nil, list("golang.org/x/sys/..."),
 		"it asks the kernel and nobody else"},
+	{"loadtest/report", list("loadtest"), nil,
+		"a report is made from a stored result as well as from a new one, so it knows nothing else"},
 	{"web", nil, nil, "files and nothing else"},
 	{"test/...", nil, list("go.uber.org/goleak"), "it looks at the module from outside, and helps its tests"},
 }

@@ -1,0 +1,70 @@
+package report
+
+import (
+	"fmt"
+
+	"stentor/loadtest"
+)
+
+func server(v *loadtest.Server) section {
+	s := section{ID: "server", Title: "Server"}
+	if v == nil {
+		return s
+	}
+	if v.RSSPeak > 0 {
+		s.add("memory", "%s empty, %s connected, %s at most", size(float64(v.RSSEmpty)), size(float64(v.RSSConnected)), size(float64(v.RSSPeak)))
+	}
+	each := joined(when(v.RSSEach > 0, size(v.RSSEach)+" resident"), when(v.HeapEach > 0, size(v.HeapEach)+" live heap"),
+		when(v.KernelEach > 0, size(v.KernelEach)+" kernel"+when(v.KernelEnds == 2, " for both ends")))
+	if each != "" {
+		s.add("for a connection", "%s", each)
+	}
+	s.add("CPU", "%s", joined(seconds(v.CPUSeconds), when(v.CPUConnectUS > 0, millis(v.CPUConnectUS/1e3)+" for a connect"),
+		when(v.CPUMessageUS > 0, millis(v.CPUMessageUS/1e3)+" for a message")))
+	if n := len(v.PIDs); n > 1 {
+		s.add("processes", "%d", n)
+	}
+	return s
+}
+
+func tool(r *loadtest.Result) section {
+	s, c := section{ID: "tool", Title: "The tool itself"}, r.Client
+	if c.Bottleneck != "" {
+		s.bad("bottleneck", "%s", clean(c.Bottleneck))
+	}
+	if c.CPUSeconds > 0 {
+		s.add("CPU", "%s, %s of the cores while it measured, %s in its busiest second",
+			seconds(c.CPUSeconds), percent(c.CPUShare), percent(c.PeakShare))
+	}
+	if c.MachineShare > 0 {
+		s.add("whole machine", "%s busy while it measured", percent(c.MachineShare))
+	}
+	if c.RSSBytes > 0 {
+		s.add("memory", "%s", size(float64(c.RSSBytes))+when(c.RSSEach > 0, ", "+size(c.RSSEach)+" for a connection"))
+	}
+	return s
+}
+
+func phases(list []loadtest.Phase) section {
+	s := section{ID: "phases", Title: "Phases", Head: []string{"", "from", "took"}}
+	for _, p := range list {
+		s.Rows = append(s.Rows, row{Label: clean(p.Name), Cells: []string{seconds(p.FromS), seconds(p.ToS - p.FromS)}})
+	}
+	return s
+}
+
+func thresholds(list []loadtest.Threshold) section {
+	s := section{ID: "thresholds", Title: "Thresholds", Head: []string{"", "measured", "fails if"}, Words: true}
+	for _, t := range list {
+		word := "kept"
+		if t.Missed {
+			word = "MISSED"
+		}
+		shown := clean(t.Shown)
+		if shown == "" {
+			shown = fmt.Sprint(t.Value)
+		}
+		s.Rows = append(s.Rows, row{Label: word, Cells: []string{shown, clean(t.Rule)}, Bad: t.Missed})
+	}
+	return s
+}
