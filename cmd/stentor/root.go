@@ -31,7 +31,7 @@ channels, to users, to all.`,
 	root.Version = gateway.Version()
 	root.SetVersionTemplate(versionLine())
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(), newPublish(), newSubscribe(), newCheckconfig(), newDoctor(), newVersion())
+	root.AddCommand(newServe(), newPublish(), newSubscribe(), newCheckconfig(), newDoctor(), newLoadtest(), newLoadtestWorker(), newVersion())
 	asUsage(root)
 	return root
 }

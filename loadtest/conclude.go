@@ -1,0 +1,218 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"stentor/loadtest/host"
+	"stentor/loadtest/swarm"
+)
+
+// conclude asks the workers for their accounts and makes the result.
+func (r *run) conclude(ctx context.Context) (*Result, error) {
+	finish := &finishOrder{}
+	if p := r.publisher.Load(); p != nil {
+		p.halt()
+		<-p.done
+		finish.Published, finish.Unsent = p.account()
+	} else {
+		finish.Published = make([]uint32, len(r.plan.channels))
+	}
+	if _, err := r.all(&order{Halt: true}); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.closePhase(r.since(swarm.Now()))
+	r.mu.Unlock()
+	r.watch.mu.Lock()
+	if r.watch.last.at != 0 {
+		r.watch.last.at -= int64(momentEvery) // whatever is left makes a moment
+	}
+	r.watch.mu.Unlock()
+	if err := r.watch.look(); err != nil {
+		return nil, err
+	}
+	answers, err := r.all(&order{Finish: finish})
+	if err != nil {
+		return nil, err
+	}
+	sum := &final{}
+	h := struct{ connect, latency, churn, lag, send histogram }{newHistogram(), newHistogram(), newHistogram(), newHistogram(), newHistogram()}
+	for _, a := range answers {
+		f := a.Final
+		sum.Due += f.Due
+		sum.Lost += f.Lost
+		sum.Missed += f.Missed
+		sum.MissedMax = max(sum.MissedMax, f.MissedMax)
+		sum.Returns = append(sum.Returns, f.Returns...)
+		h.connect.add(f.Connect)
+		h.latency.add(f.Latency)
+		h.churn.add(f.Churn)
+		h.lag.add(f.Lag)
+		h.send.add(f.SendLag)
+	}
+	c := r.watch.state()
+	result := &Result{
+		Format: Format, Version: r.plan.Version, Command: r.plan.Command, Started: r.startedAt, Machine: thisMachine(),
+		Run: r.plan.runConfig(), Phases: r.phases, Errors: r.watch.causes(), Series: r.watch.series,
+		Connect: r.connectResult(&c, h.connect),
+	}
+	switch r.plan.Scenario {
+	case ScenarioBroadcast, ScenarioEcho, ScenarioStorm:
+		result.Messages = r.messages(&c, sum, h.latency)
+	case ScenarioChurn:
+		result.Churn = r.churnResult(&c, h.churn)
+	}
+	if r.plan.Scenario == ScenarioStorm {
+		result.Storm = r.stormResult(&c, sum)
+	}
+	if p := r.publisher.Load(); p != nil {
+		h.send.add(p.lag.peek())
+	}
+	r.usageResult(result, h.lag, h.send)
+	result.Notes = r.notes
+	for i := range r.plan.thresholds {
+		result.Thresholds = append(result.Thresholds, r.plan.thresholds[i].judge(result))
+	}
+	return result, nil
+}
+
+func thisMachine() Machine {
+	m := host.ThisMachine()
+	return Machine{CPU: m.CPU, Cores: m.Cores, MemoryBytes: m.MemoryBytes, Kernel: m.Kernel, Arch: m.Arch, Go: runtime.Version()}
+}
+
+func (p *plan) runConfig() RunConfig {
+	c := RunConfig{
+		Scenario: p.Scenario, URL: p.URL, Dialect: p.dialect.Name, Connections: p.Connections, Rate: p.Rate,
+		Concurrency: p.Concurrency, WarmUp: p.WarmUp, DurationS: p.Duration.Seconds(), ConnectRate: p.ConnectRate,
+		Workers: p.workers, Publish: p.Publish, Seed: p.Seed,
+	}
+	switch p.Scenario {
+	case ScenarioBroadcast, ScenarioStorm:
+		c.Channels, c.Messages, c.Size, c.Drop = p.Channels, p.Messages, p.Size, p.Drop
+		if len(p.Publish) == 0 {
+			c.Publish = []string{"by a WebSocket"}
+			if !p.PublishWS {
+				c.Publish = []string{p.dialect.Publish.URL}
+			}
+		}
+	case ScenarioEcho:
+		c.Messages, c.Size = p.Messages, p.Size
+	}
+	return c
+}
+
+func (r *run) connectResult(c *counts, h histogram) Connect {
+	x := Connect{
+		Asked: r.plan.Connections, Succeeded: int(h.count()), Failed: int(c.Failed), Open: int(c.Open),
+		Dropped: int(c.Dropped), Latency: h.latency(), Pings: c.Pings,
+	}
+	if r.plan.Scenario == ScenarioChurn || r.plan.Scenario == ScenarioStorm {
+		x.Failed = int(r.atBegin.Failed) // what fails later is of the churn or the storm
+		if r.begin.at.IsZero() {
+			x.Failed = int(c.Failed)
+		}
+	}
+	if took := c.ReadyLast - c.ReadyFirst; took > 0 {
+		x.TookS = float64(took) / 1e9
+		x.RateS = float64(x.Succeeded) / x.TookS
+	}
+	return x
+}
+
+func (r *run) messages(c *counts, f *final, h histogram) *Messages {
+	m := &Messages{
+		Sent: c.Sent, Due: f.Due, Received: c.Received, Lost: f.Lost, Duplicated: c.Duplicated, Reordered: c.Reordered,
+		Corrupted: c.Corrupted, Unexpected: c.Unexpected, Missed: f.Missed,
+		ReceivedBytes: c.ReceivedBytes, SentBytes: c.SentBytes, Latency: h.latency(),
+	}
+	if p := r.publisher.Load(); p != nil {
+		p.results(m)
+	}
+	if took := c.Last - c.First; c.First != 0 && took > 0 {
+		m.TookS = float64(took) / 1e9
+		m.RateS = float64(c.Received-c.Warm) / m.TookS
+	}
+	return m
+}
+
+func (r *run) churnResult(c *counts, h histogram) *Churn {
+	x := &Churn{
+		Connects: h.count(), Disconnects: c.Disconnects, Failed: c.Failed - r.atBegin.Failed, Latency: h.latency(),
+	}
+	if s := r.done.at.Sub(r.begin.at).Seconds(); s > 0 && !r.begin.at.IsZero() {
+		x.RateS = float64(x.Connects) / s
+	}
+	if c.Behind > 0 {
+		r.note("%d times a client was not back yet when its turn came again: the server, or this tool, cannot follow at this rate", c.Behind)
+	}
+	return x
+}
+
+// Bounds beyond which the tool may have set the figures.
+const (
+	busyShare  = 0.9
+	lagBound   = 50.0 // ms, at the 99th percentile
+	sendBound  = 20.0
+	wholeShare = 0.95
+)
+
+// usageResult tells what tool and server took.
+func (r *run) usageResult(result *Result, lag, send histogram) {
+	cores := float64(result.Machine.Cores)
+	u := &result.Client
+	u.LoopLag, u.SendLag = lag.latency(), send.latency()
+	u.PeakShare = r.watch.peakCPU
+	end := r.measure(context.Background(), false)
+	u.CPUSeconds, u.RSSBytes = end.own.CPU.Seconds(), r.connected.own.RSS
+	if n := r.watch.state().Succeeded; n > 0 && !r.connected.at.IsZero() {
+		u.RSSEach = float64(r.connected.own.RSS-r.empty.own.RSS) / float64(n)
+	}
+	if wall := r.done.at.Sub(r.begin.at).Seconds(); !r.begin.at.IsZero() && wall > 0 {
+		u.CPUShare = max(0, (r.done.own.CPU-r.begin.own.CPU).Seconds()/wall/cores)
+		u.MachineShare = max(0, (r.done.busy-r.begin.busy).Seconds()/wall/cores)
+	}
+	switch {
+	case u.PeakShare > busyShare:
+		u.Bottleneck = fmt.Sprintf("a worker of this tool used %.0f %% of the processors that it may use", u.PeakShare*100)
+	case u.LoopLag != nil && u.LoopLag.P99MS > lagBound:
+		u.Bottleneck = fmt.Sprintf("its event loops came %.0f ms late (99th percentile)", u.LoopLag.P99MS)
+	case u.SendLag != nil && u.SendLag.P99MS > sendBound:
+		u.Bottleneck = fmt.Sprintf("it sent %.0f ms late (99th percentile)", u.SendLag.P99MS)
+	}
+	if u.MachineShare > wholeShare {
+		r.note("all processors of this machine were busy while it was measured, %.0f %% of them with this tool: times are those of a machine that both share", u.CPUShare*100)
+	}
+	r.serverResult(result)
+}
+
+func (r *run) serverResult(result *Result) {
+	ok := !r.connected.at.IsZero()
+	n := float64(result.Connect.Succeeded)
+	if !ok || n == 0 || len(r.plan.PIDs) == 0 && len(r.plan.Metrics) == 0 {
+		return
+	}
+	s := &Server{PIDs: host.Tree(r.plan.PIDs...), RSSEmpty: r.empty.server.RSS, RSSConnected: r.connected.server.RSS}
+	s.RSSPeak = max(r.watch.rssPeak, s.RSSConnected)
+	s.RSSEach = float64(s.RSSConnected-s.RSSEmpty) / n
+	if r.connected.heap > 0 && r.empty.heap > 0 {
+		s.HeapEach = float64(r.connected.heap-r.empty.heap) / n
+	}
+	if r.connected.slab > r.empty.slab {
+		s.KernelEach, s.KernelEnds = float64(r.connected.slab-r.empty.slab)/n, 1
+		if r.plan.target.Addr().IsLoopback() {
+			s.KernelEnds = 2
+		}
+	}
+	s.CPUConnectUS = max(0, (r.connected.server.CPU-r.empty.server.CPU).Seconds()*1e6/n)
+	if k := r.atDone.Received - r.atBegin.Received; k > 0 && r.plan.Scenario != ScenarioChurn {
+		s.CPUMessageUS = max(0, (r.done.server.CPU-r.begin.server.CPU).Seconds()*1e6/float64(k))
+	}
+	if !r.down {
+		end, _ := host.Processes(s.PIDs)
+		s.CPUSeconds = max(0, (end.CPU - r.empty.server.CPU).Seconds())
+	}
+	result.Server = s
+}

@@ -1,0 +1,321 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config says what to run. Zero fields mean defaults, which Run fills in.
+type Config struct {
+	Scenario string // one of the constants above
+	URL      string // ws://host:port/path; {n} and {channel} are filled in
+
+	Connections int
+	ConnectRate float64       // new connections a second; 0: as fast as handshakes end
+	InFlight    int           // handshakes under way at once in all; 0: 512
+	Timeout     time.Duration // until a connection is ready; 0: 10 s
+
+	// Dialect is how to subscribe and publish. nil: by DialectName, or, if that is
+	// empty too, by the URL's path: /echo, /raw/..., /app/... (Pusher), else native.
+	Dialect     *Dialect
+	DialectName string // echo, raw, native or pusher
+	Secret      string // of the app, to publish; empty: dev-secret
+	AppID       string // pusher: in the path of its HTTP API; empty: dev
+
+	Channel  string // empty: loadtest, or the last part of the path of a raw URL
+	Channels int    // more than 1: the clients are divided among so many, Channel-0 and so on
+
+	Messages    int     // publications (default 100; storm: as long as it takes), or echoes (default: as many as Duration takes)
+	WarmUp      int     // messages before those, which do not count for latencies
+	Rate        float64 // publications (default 10), echoes or new connections a second (churn: default a tenth of Connections)
+	Size        int     // bytes of a payload; 0: 128
+	Concurrency int     // echo without Rate: messages under way; 0: one a connection, at most 1000
+	Duration    time.Duration
+
+	Publish   []string // base URLs that each get every publication; empty: the dialect's own
+	PublishWS bool     // publish by a WebSocket client instead, at URL
+
+	Drop    float64       // storm: share of the clients that drop at once, 0 to 1; 0: wait until the server drops them
+	Kill    string        // storm: send this signal to PIDs instead: TERM or KILL
+	Restart string        // storm: shell command that starts the server again after Kill
+	Spread  time.Duration // storm: time over which the first attempts to come back are spread
+	Backoff time.Duration // storm: before the second attempt; it doubles up to 5 s; 0: 100 ms
+	Grace   time.Duration // how long nothing may come until what is missing counts as lost; 0: 5 s
+
+	Workers       int      // processes for the clients; 0: one for each 19,000 or so that descriptors allow, none if this one can
+	WorkerCommand []string // starts a worker, see RunWorker; needed if there is one
+	Loops         int      // event loops a process; 0: its processors, divided among the workers
+	Sources       []netip.Addr
+
+	PIDs    []int    // the server's processes, if it runs here; children are found
+	Metrics []string // base URLs with /metrics, for the live heap
+
+	Seed       uint64         // 0: by chance
+	FailIf     []string       // see Metrics
+	OnProgress func(Progress) // called about four times a second, on one goroutine
+	Version    string
+	Command    []string
+}
+
+// Error is a fault of the configuration: what is wrong, and what to do.
+type Error struct{ error }
+
+func (e *Error) Unwrap() error { return e.error }
+
+func faultf(format string, args ...any) error { return &Error{fmt.Errorf(format, args...)} }
+
+// plan is a Config with all defaults and everything resolved.
+type plan struct {
+	Config
+	dialect    *Dialect
+	target     netip.AddrPort
+	host       string
+	path       string
+	channels   []string
+	messages   int // with WarmUp; 0: until told to stop
+	thresholds []rule
+	limit      int // descriptors of a process
+	workers    int
+}
+
+const maxConnections = 10_000_000
+
+// resolve checks a Config and fills in its defaults. resolver may be nil.
+func (c Config) resolve() (*plan, error) {
+	p := &plan{Config: c}
+	for _, f := range []func() error{p.checkScenario, p.resolveURL, p.resolveDialect, p.resolveLoad, p.resolveThresholds, p.resolveSources, p.resolveWorkers} {
+		if err := f(); err != nil {
+			var e *Error
+			if !errors.As(err, &e) {
+				err = &Error{err}
+			}
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (p *plan) checkScenario() error {
+	all := []string{ScenarioIdle, ScenarioBroadcast, ScenarioEcho, ScenarioChurn, ScenarioStorm}
+	if !slices.Contains(all, p.Scenario) {
+		return fmt.Errorf("scenario %q is none of %s", p.Scenario, strings.Join(all, ", "))
+	}
+	return nil
+}
+
+func (p *plan) resolveURL() error {
+	u, err := url.Parse(strings.NewReplacer("{n}", "0", "{channel}", "c").Replace(p.URL))
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("URL %q: want ws://host:port/path", p.URL)
+	}
+	switch u.Scheme {
+	case "ws", "http":
+	case "wss", "https":
+		return fmt.Errorf("URL %q: TLS is not spoken; put the load on the server's plain port", p.URL)
+	default:
+		return fmt.Errorf("URL %q: want ws://host:port/path", p.URL)
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	_, rest, _ := strings.Cut(p.URL, "://")
+	p.host = u.Host
+	p.path = "/"
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		p.path = rest[i:]
+		if p.path[0] == '?' {
+			p.path = "/" + p.path
+		}
+	}
+	p.path, _, _ = strings.Cut(p.path, "#")
+	if strings.ContainsAny(p.path, " \r\n\t") {
+		return fmt.Errorf("URL %q has a space in it: write %%20", p.URL)
+	}
+	addr, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return fmt.Errorf("URL %q: %w", p.URL, err)
+	}
+	p.target = addr.AddrPort()
+	p.target = netip.AddrPortFrom(p.target.Addr().Unmap(), p.target.Port())
+	return nil
+}
+
+// resolveDialect chooses the dialect and names the channels.
+func (p *plan) resolveDialect() error {
+	path, _, _ := strings.Cut(p.path, "?")
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	name := p.DialectName
+	if name == "" {
+		switch {
+		case parts[0] == "echo" || p.Scenario == ScenarioEcho:
+			name = "echo"
+		case parts[0] == "raw":
+			name = "raw"
+		case parts[0] == "app":
+			name = "pusher"
+		default:
+			name = "native"
+		}
+	}
+	base, secret := "http://"+p.host, p.Secret
+	if secret == "" {
+		secret = "dev-secret"
+	}
+	switch {
+	case p.Dialect != nil:
+		p.dialect = p.Dialect
+	case name == "echo":
+		p.dialect = Echo()
+	case name == "raw":
+		p.dialect = Raw(base, secret)
+		if p.Channel == "" && !strings.Contains(path, "{channel}") {
+			p.Channel = parts[len(parts)-1]
+		}
+	case name == "native":
+		p.dialect = Native(base, secret)
+	case name == "pusher":
+		appID := p.AppID
+		if appID == "" {
+			appID = "dev"
+		}
+		p.dialect = Pusher(base, appID, parts[len(parts)-1], secret)
+	default:
+		return fmt.Errorf("dialect %q is none of echo, raw, native, pusher", name)
+	}
+	if err := p.dialect.Validate(); err != nil {
+		return fmt.Errorf("dialect %s: %w", p.dialect.Name, err)
+	}
+	if p.Channel == "" {
+		p.Channel = "loadtest"
+	}
+	if p.Channels == 0 {
+		p.Channels = 1
+	}
+	if p.Channels < 1 || p.Channels > 1_000_000 {
+		return fmt.Errorf("%d channels: want 1 to 1000000", p.Channels)
+	}
+	if p.Channels > 1 && p.dialect.Name == "raw" && !strings.Contains(path, "{channel}") {
+		return errors.New("several channels need {channel} in the path of a raw URL: /raw/{channel}")
+	}
+	for i := range p.Channels {
+		name := p.Channel
+		if p.Channels > 1 {
+			name = fmt.Sprintf("%s-%d", p.Channel, i)
+		}
+		p.channels = append(p.channels, name)
+	}
+	return nil
+}
+
+// resolveLoad checks the numbers.
+func (p *plan) resolveLoad() error {
+	if p.Connections < 1 || p.Connections > maxConnections {
+		return fmt.Errorf("%d connections: want 1 to %d", p.Connections, maxConnections)
+	}
+	def := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	if p.Size == 0 {
+		p.Size = 128
+	}
+	if p.Size < MinSize || p.Size > 16<<20 {
+		return fmt.Errorf("size %d: want %d to %d bytes (less does not hold what a client has to know to account for a message)", p.Size, MinSize, 16<<20)
+	}
+	if p.Drop < 0 || p.Drop > 1 {
+		return fmt.Errorf("drop %g: want a share from 0 to 1", p.Drop)
+	}
+	if !(p.Rate >= 0 && p.Rate <= 1e7) || !(p.ConnectRate >= 0 && p.ConnectRate <= 1e7) {
+		return errors.New("a rate is 0 to 10000000 a second")
+	}
+	if min(p.Messages, p.WarmUp, p.Concurrency, p.InFlight) < 0 || min(p.Duration, p.Timeout, p.Grace, p.Spread, p.Backoff) < 0 {
+		return errors.New("a number or duration is negative")
+	}
+	if p.Messages > 100_000_000 || p.WarmUp > 100_000_000 {
+		return errors.New("more than 100000000 messages")
+	}
+	def(&p.Timeout, 10*time.Second)
+	def(&p.Grace, 5*time.Second)
+	def(&p.Backoff, 100*time.Millisecond)
+	if p.Seed == 0 {
+		p.Seed = uint64(time.Now().UnixNano())
+	}
+	if p.InFlight == 0 {
+		p.InFlight = 512
+	}
+	return p.resolveScenario(def)
+}
+
+// resolveScenario fills in what depends on the scenario.
+func (p *plan) resolveScenario(def func(*time.Duration, time.Duration)) error {
+	publishes := p.Scenario == ScenarioBroadcast || p.Scenario == ScenarioStorm
+	if publishes && p.dialect.Publish == nil && !p.PublishWS {
+		return fmt.Errorf("dialect %s does not say how to publish: add publish to the template, or publish by a WebSocket", p.dialect.Name)
+	}
+	if p.Kill != "" && len(p.PIDs) == 0 {
+		return errors.New("to kill the server its process must be named by a pid")
+	}
+	if p.Restart != "" && p.Kill == "" {
+		return errors.New("to restart the server it must be killed first: name a signal")
+	}
+	switch p.Scenario {
+	case ScenarioIdle:
+		def(&p.Duration, 10*time.Second)
+	case ScenarioBroadcast:
+		if p.Rate == 0 && p.Messages == 0 {
+			p.Rate = 10
+		}
+		if p.Messages == 0 && p.Duration > 0 {
+			p.Messages = max(1, int(p.Rate*p.Duration.Seconds()))
+		}
+		if p.Messages == 0 {
+			p.Messages = 100
+		}
+		p.messages = p.Messages + p.WarmUp
+	case ScenarioEcho:
+		if p.Messages == 0 {
+			def(&p.Duration, 10*time.Second)
+		}
+		if p.Rate == 0 && p.Concurrency == 0 {
+			p.Concurrency = min(p.Connections, 1000)
+		}
+		p.Concurrency = min(p.Concurrency, p.Connections)
+		p.messages = p.Messages
+		if p.messages > 0 {
+			p.messages += p.WarmUp
+		}
+	case ScenarioChurn:
+		def(&p.Duration, 30*time.Second)
+		if p.Rate == 0 {
+			p.Rate = max(1, float64(p.Connections)/10)
+		}
+	case ScenarioStorm:
+		if p.Rate == 0 {
+			p.Rate = 10
+		}
+		def(&p.Duration, 2*time.Minute)
+	}
+	return nil
+}
+
+func (p *plan) resolveThresholds() error {
+	for _, s := range p.FailIf {
+		r, err := parseThreshold(s)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(r.metric.scenarios, p.Scenario) {
+			return fmt.Errorf("threshold %q: the scenario %s does not measure %s", s, p.Scenario, r.metric.name)
+		}
+		p.thresholds = append(p.thresholds, r)
+	}
+	return nil
+}

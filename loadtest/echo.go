@@ -1,0 +1,126 @@
+package loadtest
+
+import (
+	"time"
+
+	"stentor/loadtest/swarm"
+)
+
+// echoPlan is what a lane has to send in an echo test.
+type echoPlan struct {
+	on     bool
+	closed bool // a closed loop: an answer sends the next
+	start  int64
+	every  float64 // open loop: nanoseconds between two messages
+	until  int64
+	count  int64 // messages in all
+	warmUp int64 // of them
+	sent   int64
+	next   int   // index among the lane's clients
+	active []int // closed loop: clients with a message under way
+	check  int64 // when to look for answers that do not come
+}
+
+// echoPatience is how long a closed loop waits for an answer before its client
+// sends the next message.
+const echoPatience = 5 * time.Second
+
+// echo divides an order among the lanes by their clients.
+func (w *worker) echo(o *echoOrder) {
+	lanes := len(w.lanes)
+	if o.Rate > 0 {
+		w.pace(min(time.Millisecond, time.Duration(1e9/o.Rate/4)))
+	}
+	share := func(total int64, index int) int64 {
+		return total*int64(index+1)/int64(lanes) - total*int64(index)/int64(lanes)
+	}
+	w.each(func(n *lane) {
+		p := &n.echoing
+		*p = echoPlan{
+			on: true, closed: o.Rate == 0, start: o.Start, until: o.Until,
+			count: share(o.Count, n.index), warmUp: share(o.WarmUp, n.index), check: swarm.Now() + int64(echoPatience),
+		}
+		if !p.closed {
+			p.every = 1e9 * float64(lanes) / o.Rate
+			p.start += int64(float64(n.index) * p.every / float64(lanes))
+			return
+		}
+		for i := int64(0); i < share(int64(o.Concurrency), n.index) && int(i) < n.size(); i++ {
+			number := n.index + int(i)*lanes
+			if w.clients[number].stage == ready {
+				p.active = append(p.active, number)
+				n.say(number, swarm.Now())
+			}
+		}
+	})
+}
+
+// proceed sends what is due, in an open loop; in a closed one it gives up answers
+// that do not come.
+func (p *echoPlan) proceed(n *lane, now int64) {
+	switch {
+	case !p.on:
+	case p.closed:
+		if now < p.check {
+			return
+		}
+		p.check = now + int64(time.Second)
+		for _, number := range p.active {
+			cl := &n.worker.clients[number]
+			if cl.stage == ready && cl.sentAt != 0 && cl.sentAt < now-int64(echoPatience) {
+				n.say(number, now)
+			}
+		}
+	default:
+		for p.sent < p.count {
+			due := p.start + int64(float64(p.sent)*p.every)
+			if due > now || p.until != 0 && due > p.until {
+				return
+			}
+			number, found := p.turn(n)
+			if !found {
+				return // nobody is there: what is due stays due
+			}
+			n.sendLag.record(swarm.Now() - due)
+			n.say(number, due)
+		}
+	}
+}
+
+// turn finds the next client that is ready.
+func (p *echoPlan) turn(n *lane) (number int, found bool) {
+	for range n.size() {
+		number = n.index + p.next*len(n.worker.lanes)
+		p.next = (p.next + 1) % n.size()
+		if n.worker.clients[number].stage == ready {
+			return number, true
+		}
+	}
+	return 0, false
+}
+
+// say sends a client's next message, if there are any left.
+func (n *lane) say(number int, due int64) {
+	p, w := &n.echoing, n.worker
+	cl := &w.clients[number]
+	cl.sentAt = 0
+	if !p.on || p.sent >= p.count || p.until != 0 && due > p.until {
+		return
+	}
+	cl.sent++
+	t := token{run: w.setup.Run, stream: w.stream(number), seq: cl.sent, due: due, warmUp: p.sent < p.warmUp}
+	p.sent++
+	n.counts.Sent++
+	n.payload = appendToken(n.payload[:0], t, w.setup.Size)
+	if p.closed {
+		cl.sentAt = due
+	}
+	n.write(w.swarm.Conn(number), &w.send, n.payload)
+}
+
+// answered goes on in a closed loop.
+func (n *lane) answered(c *swarm.Conn, cl *client, now int64) {
+	if n.echoing.closed && n.echoing.on && cl.sentAt != 0 {
+		n.say(c.Number(), now)
+	}
+}

@@ -1,0 +1,372 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"stentor/loadtest/host"
+	"stentor/loadtest/swarm"
+)
+
+// run is a load test that goes on.
+type run struct {
+	plan      *plan
+	id        uint32
+	started   int64 // swarm.Now
+	startedAt time.Time
+	crews     []crew
+	watch     *watch
+	publisher atomic.Pointer[publisher]
+
+	mu     sync.Mutex // guards phases and notes
+	phases []Phase
+	notes  []string
+
+	empty, connected, begin, done usage // at those moments
+	atBegin, atDone               counts
+	subscribers                   int64 // that publications are due to
+	dueEach                       []int // by channel
+	dropAt                        int64
+	down                          bool // the server went, not the clients
+	server                        *restarted
+}
+
+// errNobody ends a run in which no connection became ready.
+var errNobody = errors.New("no connection became ready")
+
+// Run runs a load test. A fault of the configuration is an *Error. When ctx is
+// cancelled the run ends early, and the result tells what there was until then.
+// A run that could not go on has a result with Failed set, and no error.
+//
+// Run may be called from any goroutine, but one at a time in a process: what a
+// process takes is measured as a whole.
+func Run(ctx context.Context, cfg Config) (*Result, error) {
+	p, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{plan: p, started: swarm.Now(), startedAt: time.Now()}
+	r.id = uint32(r.started ^ r.started>>32 ^ int64(p.Seed))
+	r.watch = &watch{run: r}
+	defer r.end()
+	if err := r.setUp(); err != nil {
+		return nil, err
+	}
+	stop := r.follow()
+	err = r.play(ctx)
+	interrupted := ctx.Err() != nil
+	if interrupted && errors.Is(err, context.Cause(ctx)) {
+		err = nil
+	}
+	if lost := stop(); err == nil {
+		err = lost
+	}
+	if err != nil && !errors.Is(err, errNobody) {
+		return nil, err
+	}
+	result, finishErr := r.conclude(context.WithoutCancel(ctx))
+	if finishErr != nil {
+		return nil, finishErr
+	}
+	result.Interrupted = interrupted
+	if err != nil && !interrupted {
+		result.Failed = err.Error()
+		if len(result.Errors) > 0 {
+			result.Failed += ": " + result.Errors[0].Cause
+		}
+	}
+	return result, nil
+}
+
+// setUp starts the workers.
+func (r *run) setUp() error {
+	p := r.plan
+	for i := range p.processes() {
+		if p.workers == 0 {
+			r.crews = append(r.crews, &local{new(worker)})
+		} else {
+			w, err := startRemote(p.WorkerCommand, i)
+			if err != nil {
+				return err
+			}
+			r.crews = append(r.crews, w)
+		}
+	}
+	if p.workers > 0 {
+		r.note("%d worker processes, since one may have %d descriptors", p.workers, p.limit)
+	}
+	_, err := r.each(func(i int) *order {
+		first, count := p.share(i)
+		return &order{Setup: &setup{
+			Scenario: p.Scenario, Run: r.id, Seed: p.Seed + uint64(i)<<32, Target: p.target, Sources: p.sources(i), Host: p.hostHeader(), Path: p.path,
+			First: first, Clients: count, Loops: min(p.loops(), count), InFlight: max(1, p.InFlight/p.processes()), Timeout: p.Timeout,
+			Dialect: *p.dialect, Channels: p.channels, Size: p.Size, MaxSeq: p.maxSeq(),
+			Return: returnPolicy{p.Spread, p.Backoff, max(p.Backoff, 5*time.Second)},
+		}}
+	})
+	return err
+}
+
+func (p *plan) hostHeader() string {
+	if h := p.dialect.Headers["Host"]; h != "" {
+		return h
+	}
+	return p.host
+}
+
+// maxSeq bounds the numbers of messages.
+func (p *plan) maxSeq() uint32 {
+	switch {
+	case p.Scenario == ScenarioEcho, p.Scenario == ScenarioStorm:
+		return math.MaxUint32 - 1
+	default:
+		return uint32(p.messages/len(p.channels)) + 1
+	}
+}
+
+// each gives every worker its order, all at once, and returns their answers.
+func (r *run) each(f func(i int) *order) ([]*answer, error) {
+	answers, errs := make([]*answer, len(r.crews)), make([]error, len(r.crews))
+	var wg sync.WaitGroup
+	for i, c := range r.crews {
+		wg.Go(func() { answers[i], errs[i] = c.do(f(i)) })
+	}
+	wg.Wait()
+	return answers, errors.Join(errs...)
+}
+
+// all gives all workers the same order.
+func (r *run) all(o *order) ([]*answer, error) { return r.each(func(int) *order { return o }) }
+
+// end lets all processes end.
+func (r *run) end() {
+	if p := r.publisher.Load(); p != nil {
+		p.halt()
+		<-p.done
+	}
+	var wg sync.WaitGroup
+	for _, c := range r.crews {
+		wg.Go(c.end)
+	}
+	wg.Wait()
+	r.server.end()
+}
+
+// follow looks at the workers and tells the progress, until the function that it
+// returns is called. That returns an error if a worker has gone.
+func (r *run) follow() (stop func() error) {
+	quit, ended := make(chan struct{}), make(chan error)
+	go func() {
+		t := time.NewTicker(lookEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-quit:
+				ended <- nil
+				return
+			case <-t.C:
+			}
+			if err := r.watch.look(); err != nil {
+				<-quit
+				ended <- err
+				return
+			}
+			if r.plan.OnProgress != nil {
+				r.plan.OnProgress(r.watch.progress())
+			}
+		}
+	}()
+	return func() error {
+		close(quit)
+		return <-ended
+	}
+}
+
+func (r *run) since(at int64) float64 { return float64(at-r.started) / 1e9 }
+
+// enter begins a phase.
+func (r *run) enter(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.since(swarm.Now())
+	r.closePhase(now)
+	r.phases = append(r.phases, Phase{Name: name, FromS: now})
+}
+
+func (r *run) closePhase(now float64) {
+	if n := len(r.phases); n > 0 && r.phases[n-1].ToS == 0 {
+		r.phases[n-1].ToS = now
+	}
+}
+
+func (r *run) phase() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.phases) == 0 {
+		return ""
+	}
+	return r.phases[len(r.phases)-1].Name
+}
+
+// phaseTime is how long the phase has lasted.
+func (r *run) phaseTime() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.phases) == 0 {
+		return 0
+	}
+	return time.Duration((r.since(swarm.Now()) - r.phases[len(r.phases)-1].FromS) * 1e9)
+}
+
+// note keeps something that a reader has to know, once.
+func (r *run) note(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := fmt.Sprintf(format, args...); !slices.Contains(r.notes, s) {
+		r.notes = append(r.notes, s)
+	}
+}
+
+// extent is how far the phase has come.
+func (r *run) extent(c *counts, sent int64) (done, total int64, unit string) {
+	seconds := func(d time.Duration) (int64, int64, string) {
+		return int64(r.phaseTime().Seconds()), int64(d.Seconds()), "seconds"
+	}
+	switch r.phase() {
+	case "connect":
+		return c.Succeeded + c.Failed, int64(r.plan.Connections), "connections"
+	case "hold":
+		return seconds(r.plan.Duration)
+	case "return":
+		return c.Returned, c.Gone, "connections"
+	case "drain":
+		return c.Received, 0, "messages"
+	case "warm-up", "measure":
+		switch {
+		case r.plan.Scenario == ScenarioChurn || r.plan.messages == 0 && r.plan.Scenario == ScenarioEcho:
+			return seconds(r.plan.Duration)
+		case r.plan.Scenario == ScenarioEcho:
+			return sent, int64(r.plan.messages), "messages"
+		default:
+			return sent, int64(r.plan.messages), "publications"
+		}
+	}
+	return 0, 0, ""
+}
+
+// wait looks until a condition holds or ctx ends. It is told the newest counts.
+func (r *run) wait(ctx context.Context, ok func(c *counts) bool) error {
+	for {
+		if err := r.watch.look(); err != nil {
+			return err
+		}
+		if c := r.watch.state(); ok(&c) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// play goes through the scenario.
+func (r *run) play(ctx context.Context) error {
+	r.empty = r.measure(ctx, true)
+	if len(r.plan.PIDs) > 0 && r.empty.server.RSS == 0 {
+		return faultf("none of the processes %v can be read: is the server running, and yours?", r.plan.PIDs)
+	}
+	if len(r.plan.Metrics) > 0 { // that took time of the server
+		r.empty.server, _ = host.Processes(host.Tree(r.plan.PIDs...))
+	}
+	if err := r.connect(ctx); err != nil {
+		return err
+	}
+	switch r.plan.Scenario {
+	case ScenarioIdle:
+		return r.idle(ctx)
+	case ScenarioBroadcast:
+		return r.broadcast(ctx)
+	case ScenarioEcho:
+		return r.echo(ctx)
+	case ScenarioChurn:
+		return r.churn(ctx)
+	default:
+		return r.storm(ctx)
+	}
+}
+
+// connect opens all connections.
+func (r *run) connect(ctx context.Context) error {
+	r.enter("connect")
+	start := swarm.Now() + int64(10*time.Millisecond)
+	workers := float64(r.plan.processes())
+	_, err := r.each(func(i int) *order {
+		o := &connectOrder{Start: start}
+		if r.plan.ConnectRate > 0 {
+			gap := 1e9 / r.plan.ConnectRate
+			o.Start, o.Every = start+int64(float64(i)*gap), gap*workers
+		}
+		return &order{Connect: o}
+	})
+	if err != nil {
+		return err
+	}
+	err = r.wait(ctx, func(c *counts) bool {
+		return c.Connecting == 0 && c.Succeeded+c.Failed >= int64(r.plan.Connections)
+	})
+	if err != nil {
+		return err
+	}
+	r.connected = r.measure(ctx, true)
+	c := r.watch.state()
+	if c.Open == 0 {
+		return errNobody
+	}
+	if c.Failed > 0 {
+		r.note("%d of %d connections failed; the run goes on with the others", c.Failed, r.plan.Connections)
+	}
+	return nil
+}
+
+// window marks the beginning or the end of what is measured.
+func (r *run) opens(ctx context.Context) { r.begin, r.atBegin = r.measure(ctx, false), r.watch.state() }
+func (r *run) closes(ctx context.Context) {
+	if r.done.at.IsZero() {
+		r.done, r.atDone = r.measure(ctx, false), r.watch.state()
+	}
+}
+
+// quiet waits until as many messages have come as are due, or none has for a
+// while.
+func (r *run) quiet(ctx context.Context, due func() int64, grace time.Duration) error {
+	r.enter("drain")
+	last, at := int64(-1), time.Now()
+	return r.wait(ctx, func(c *counts) bool {
+		got := c.Received + c.Corrupted
+		if got >= due() {
+			return true
+		}
+		if got != last {
+			last, at = got, time.Now()
+		}
+		return time.Since(at) > grace
+	})
+}

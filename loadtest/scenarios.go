@@ -1,0 +1,184 @@
+package loadtest
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"stentor/loadtest/swarm"
+)
+
+// soon is when messages begin: all workers must have got their orders.
+func soon() int64 { return swarm.Now() + int64(50*time.Millisecond) }
+
+// idle holds the connections.
+func (r *run) idle(ctx context.Context) error {
+	r.enter("hold")
+	r.opens(ctx)
+	defer r.closes(ctx)
+	return pause(ctx, r.plan.Duration)
+}
+
+// begins notes who is ready: publications are due to them.
+func (r *run) begins() error {
+	answers, err := r.all(&order{Begin: true})
+	if err != nil {
+		return err
+	}
+	r.dueEach = make([]int, len(r.plan.channels))
+	for _, a := range answers {
+		for i, n := range a.Ready {
+			r.dueEach[i] += n
+			r.subscribers += int64(n)
+		}
+	}
+	return nil
+}
+
+// due is how many deliveries are due for what was published so far.
+func (r *run) due() (sum int64) {
+	published, unsent := r.publisher.Load().account()
+	for i, n := range published {
+		sum += (int64(n) - int64(len(unsent[i]))) * int64(r.dueEach[i])
+	}
+	return sum
+}
+
+// publish starts the publications.
+func (r *run) publish(ctx context.Context) (*publisher, error) {
+	if err := r.begins(); err != nil {
+		return nil, err
+	}
+	p, err := newPublisher(ctx, r.plan, r.id)
+	if err != nil {
+		return nil, err
+	}
+	p.start(soon())
+	r.publisher.Store(p)
+	return p, nil
+}
+
+// broadcast publishes to the subscribers.
+func (r *run) broadcast(ctx context.Context) error {
+	p, err := r.publish(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.closes(ctx)
+	if r.plan.WarmUp > 0 {
+		r.enter("warm-up")
+		if err := r.wait(ctx, func(*counts) bool { return p.published() > int64(r.plan.WarmUp) }); err != nil {
+			return err
+		}
+	}
+	r.enter("measure")
+	r.opens(ctx)
+	var over <-chan time.Time
+	if r.plan.Duration > 0 {
+		over = time.After(r.plan.Duration)
+	}
+	select {
+	case <-p.done:
+	case <-over:
+		p.halt()
+		<-p.done
+	case <-ctx.Done():
+		p.halt()
+		<-p.done
+	}
+	return r.quiet(ctx, r.due, r.plan.Grace)
+}
+
+// echo sends messages and waits for them.
+func (r *run) echo(ctx context.Context) error {
+	start := soon()
+	count := int64(math.MaxInt64 / 4)
+	if r.plan.messages > 0 {
+		count = int64(r.plan.messages)
+	}
+	until := int64(0)
+	if r.plan.Duration > 0 {
+		until = start + int64(r.plan.Duration)
+	}
+	// The workers' shares follow the connections that are open.
+	answers, err := r.all(&order{Begin: true})
+	if err != nil {
+		return err
+	}
+	ready := make([]int64, len(answers))
+	total := int64(0)
+	for i, a := range answers {
+		for _, n := range a.Ready {
+			ready[i] += int64(n)
+		}
+		total += ready[i]
+	}
+	share := func(all int64, i int) int64 {
+		before := int64(0)
+		for _, n := range ready[:i] {
+			before += n
+		}
+		part := func(n int64) int64 { return int64(float64(all) * float64(n) / float64(total)) }
+		return part(before+ready[i]) - part(before)
+	}
+	r.enter("measure")
+	r.opens(ctx)
+	defer r.closes(ctx)
+	_, err = r.each(func(i int) *order {
+		return &order{Echo: &echoOrder{
+			Start: start, Until: until, Count: share(count, i), WarmUp: share(int64(r.plan.WarmUp), i),
+			Rate: r.plan.Rate * float64(ready[i]) / float64(total), Concurrency: int(share(int64(r.plan.Concurrency), i)),
+		}}
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.echoed(ctx, count, until); err != nil {
+		return err
+	}
+	return r.quiet(ctx, func() int64 { return r.watch.state().Sent }, r.plan.Grace)
+}
+
+// echoed waits until all was sent, or the time is over, or nothing comes back
+// any more.
+func (r *run) echoed(ctx context.Context, count, until int64) error {
+	last, at := int64(-1), time.Now()
+	return r.wait(ctx, func(c *counts) bool {
+		if c.Sent >= count || until != 0 && swarm.Now() > until {
+			return true
+		}
+		if got := c.Received + c.Corrupted + c.Sent; got != last {
+			last, at = got, time.Now()
+		}
+		if time.Since(at) > r.plan.Grace+2*echoPatience {
+			r.note("nothing went on for %v: the rest was not sent", r.plan.Grace+2*echoPatience)
+			return true
+		}
+		return false
+	})
+}
+
+// churn disconnects and connects.
+func (r *run) churn(ctx context.Context) error {
+	r.enter("measure")
+	r.opens(ctx)
+	start := soon()
+	until := start + int64(r.plan.Duration)
+	_, err := r.each(func(i int) *order {
+		_, n := r.plan.share(i)
+		return &order{Churn: &churnOrder{Start: start, Until: until, Rate: r.plan.Rate * float64(n) / float64(r.plan.Connections)}}
+	})
+	if err != nil {
+		return err
+	}
+	err = pause(ctx, r.plan.Duration+50*time.Millisecond)
+	if err == nil {
+		// Those that are on their way still count.
+		end, cancel := context.WithTimeout(ctx, r.plan.Timeout)
+		defer cancel()
+		r.enter("drain")
+		r.wait(end, func(c *counts) bool { return c.Connecting == 0 && c.Open >= r.atBegin.Open })
+	}
+	r.closes(context.WithoutCancel(ctx))
+	return err
+}
