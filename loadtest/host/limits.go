@@ -20,14 +20,16 @@ func descriptorsAllow(limit, cores int64) int64 {
 	return max(limit-reserve(limit, cores)-own(cores), 0)
 }
 
-// descriptorsFor returns the smallest limit, or one more, that allows n connections.
+// descriptorsFor returns a limit that allows n connections, and two more at most,
+// whether or not the soft one is as high.
 func descriptorsFor(n, cores int64) int64 {
-	all := n + own(cores)
+	all := n + own(cores) + 1
 	return min(all+64+cores, (8*all+6)/7)
 }
 
-// descriptors checks the limit of the process. Stentor, as each Go program,
-// raises its soft limit to the hard one, so it is the hard one that counts.
+// descriptors checks the limit of the process. It is the hard one that counts:
+// each Go program raises its soft limit when it starts, to one below the hard one
+// if it was lower. So has this one.
 func (d *diagnosis) descriptors() Check {
 	const name, file = "descriptors", "/proc/self/limits"
 	text, err := d.root.head(file)
@@ -38,24 +40,27 @@ func (d *diagnosis) descriptors() Check {
 	if err != nil {
 		return unreadable(name, fmt.Errorf("%s: %w", d.root.path(file), err))
 	}
-	current := amount(hard)
-	if soft != hard {
+	current, limit := amount(hard), hard
+	if soft < hard-1 {
 		current += fmt.Sprintf(" (soft %s)", amount(soft))
 	}
-	needed, allows := descriptorsFor(d.n, d.cores), descriptorsAllow(hard, d.cores)
+	if soft < hard {
+		limit--
+	}
+	needed, allows := descriptorsFor(d.n, d.cores), descriptorsAllow(limit, d.cores)
 	why := fmt.Sprintf("a connection takes one, stentor keeps %d for itself", reserve(min(hard, needed), d.cores)+own(d.cores))
-	if soft != hard {
+	if soft < hard-1 {
 		why += ", and raises its soft limit to the hard one"
 	}
 	if allows < d.n && allows > 0 {
 		why += fmt.Sprintf("; as it is, %d processes would have to share the port (reuse_port)", (d.n+allows-1)/allows)
 	}
-	limit := strconv.FormatInt(needed, 10)
-	set := []Setting{{"shell", "ulimit -n " + limit}, {"systemd", "LimitNOFILE=" + limit}}
+	enough := strconv.FormatInt(needed, 10)
+	set := []Setting{{"shell", "ulimit -n " + enough}, {"systemd", "LimitNOFILE=" + enough}}
 	if d.container {
-		set = []Setting{{"docker", "docker run --ulimit nofile=" + limit + ":" + limit}}
+		set = []Setting{{"docker", "docker run --ulimit nofile=" + enough + ":" + enough}}
 	}
-	return d.bound(name, current, limit, allows, why, set)
+	return d.bound(name, current, enough, allows, why, set)
 }
 
 // parseLimits finds "Max open files SOFT HARD files" in the text of /proc/PID/limits.
