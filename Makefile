@@ -1,6 +1,6 @@
 # Short names for the scripts, which say what they do.
 
-.PHONY: run test lint fuzz bench bench-core client e2e
+.PHONY: run test lint fuzz bench bench-core bench-peers client e2e
 
 run:
 	scripts/run.sh
@@ -18,6 +18,9 @@ bench: bench-core
 
 bench-core:
 	scripts/bench-core.sh
+
+bench-peers:
+	scripts/bench-peers.sh
 
 client:
 	scripts/client.sh

@@ -28,8 +28,11 @@ type File struct {
 }
 
 // Write writes the run to path, all of it or nothing.
-func (f *File) Write(path string) error {
-	b, err := json.MarshalIndent(f, "", " ")
+func (f *File) Write(path string) error { return WriteJSON(path, f) }
+
+// WriteJSON writes v to path, all of it or nothing.
+func WriteJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
 		return err
 	}

@@ -36,9 +36,12 @@ func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
 // less cannot be told from the coarseness of the system's count.
 const disturbance = 0.10
 
-// Disturbed reports whether others took so much CPU time that the pair says
+// Disturbed reports whether others took so much CPU time that the sample says
 // little.
-func (p Pair) Disturbed() bool { return max(p.Floor.Others, p.Stentor.Others) > disturbance }
+func (s Sample) Disturbed() bool { return s.Others > disturbance }
+
+// Disturbed reports whether one of both samples was.
+func (p Pair) Disturbed() bool { return p.Floor.Disturbed() || p.Stentor.Disturbed() }
 
 // Undisturbed returns the pairs that were not disturbed, but all if those are
 // fewer than enough.

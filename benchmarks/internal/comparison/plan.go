@@ -1,0 +1,73 @@
+package comparison
+
+import "time"
+
+// Plan is how much of what is measured.
+type Plan struct {
+	Levels []Level `json:"levels"`
+
+	Size      int `json:"size"`       // bytes of a payload
+	LargeSize int `json:"large_size"` // of one in repetitions that have both
+
+	WarmUps       int           `json:"warm_ups"`
+	SerialRounds  int           `json:"serial_rounds"`
+	BurstRounds   int           `json:"burst_rounds"` // at most, as long as BurstTime lasts
+	BurstTime     time.Duration `json:"burst_time_ns"`
+	Burst         int           `json:"burst"`       // publications of Size
+	LargeBurst    int           `json:"large_burst"` // publications of LargeSize
+	PacePerClient time.Duration `json:"pace_per_client_ns"`
+	PacedTime     time.Duration `json:"paced_time_ns"`
+	EchoMessages  int           `json:"echo_messages"` // a round
+	Rest          time.Duration `json:"rest_ns"`       // before memory is read that was not freed
+}
+
+// Level is a number of connections.
+type Level struct {
+	Connections int `json:"connections"`
+	Repetitions int `json:"repetitions"`
+	// Whole is how many of these measure everything, the others handshakes and
+	// the echo only.
+	Whole int  `json:"whole"`
+	Echo  bool `json:"echo"` // measure the echo, too
+}
+
+// Large reports whether a repetition, from 0 on, has both sizes of payloads.
+func (l *Level) Large(repetition int) bool { return repetition%2 == 1 }
+
+// Freed reports whether memory is read after it was freed in a repetition, or
+// as it is.
+func (l *Level) Freed(repetition int) bool { return repetition%2 == 1 }
+
+// leastPaced is how many publications there are at least, however long they
+// take.
+const leastPaced = 5
+
+// Paced is how many publications are paced.
+func (p *Plan) Paced(connections int) int {
+	return max(leastPaced, int(p.PacedTime/p.Interval(connections)))
+}
+
+// Interval is the time from one paced publication to the next.
+func (p *Plan) Interval(connections int) time.Duration {
+	return time.Duration(connections) * p.PacePerClient
+}
+
+// Full is the plan of a run to keep.
+func Full() Plan {
+	return Plan{
+		Levels: []Level{{19_000, 5, 5, false}, {5_000, 3, 3, false}, {1_000, 5, 3, true}},
+		Size:   128, LargeSize: 1024,
+		WarmUps: 1, SerialRounds: 3, BurstRounds: 3, BurstTime: time.Second, Burst: 40, LargeBurst: 25,
+		PacePerClient: 20 * time.Microsecond, PacedTime: 1500 * time.Millisecond,
+		EchoMessages: 100_000, Rest: 2 * time.Second,
+	}
+}
+
+// Quick is a plan that goes through everything with few connections.
+func Quick() Plan {
+	p := Full()
+	p.Levels = []Level{{50, 2, 2, true}}
+	p.SerialRounds, p.BurstRounds, p.BurstTime, p.PacedTime = 1, 1, 0, 20*time.Millisecond
+	p.EchoMessages, p.Rest = 1_000, 50*time.Millisecond
+	return p
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"stentor/benchmarks/internal/comparison"
+	"stentor/benchmarks/internal/crowd"
+	"stentor/benchmarks/internal/proc"
+	"stentor/benchmarks/internal/rig"
+	"stentor/benchmarks/internal/sys"
+)
+
+// visit is a Visit in the making.
+type visit struct {
+	*comparison.Visit
+	bench   *bench
+	entrant *entrant
+	level   comparison.Level
+}
+
+// measure starts the server and measures it. One whose clients that echo and
+// clients that receive are not the same is started for each.
+func (v *visit) measure() error {
+	e := v.entrant
+	if e.idle != "" {
+		if err := v.session(e.idle, true, e.push == e.idle); err != nil {
+			return err
+		}
+	}
+	if e.push != e.idle && (v.Repetition < v.level.Whole || e.idle == "") {
+		return v.session(e.push, false, true)
+	}
+	return nil
+}
+
+// session is a process of the server with a crowd.
+type session struct {
+	*visit
+	rig.Side
+	server server
+	beat   time.Time // when the clients have last said something
+	number int       // of the next publication
+}
+
+// session measures a process of the server with clients on a path, who echo,
+// receive, or both.
+func (v *visit) session(path string, echo, push bool) (err error) {
+	part, end := v.bench.Part(visitLimit)
+	defer end()
+	s := &session{visit: v, Side: rig.Side{Rig: part, Envelope: v.entrant.envelope}, number: 1}
+	if s.server, err = v.entrant.start(part); err != nil {
+		return err
+	}
+	s.Server = s.server
+	if s.Crowd, err = part.StartCrowd(); err != nil {
+		return err
+	}
+	memory := comparison.Memory{Client: comparison.Idle, Freed: v.level.Freed(v.Repetition)}
+	if !echo {
+		memory.Client = comparison.Subscriber
+	}
+	whole, known := v.Repetition < v.level.Whole, false
+	if whole {
+		known, err = s.read(memory.Freed, s.bench.plan.Rest/4, &memory.EmptyRSS, &memory.EmptyLive)
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.connect(path, echo); err != nil {
+		return err
+	}
+	if known {
+		if _, err := s.read(memory.Freed, s.bench.plan.Rest, &memory.RSS, &memory.Live); err != nil {
+			return err
+		}
+		v.Memory = append(v.Memory, memory)
+	}
+	if echo && v.level.Echo {
+		if err := s.echo(); err != nil {
+			return err
+		}
+	}
+	if push && whole {
+		if err := s.deliveries(); err != nil {
+			return err
+		}
+	}
+	return s.End()
+}
+
+// read reads the server's memory: freed, or as it is after a rest. known is
+// false if it cannot be freed.
+func (s *session) read(freed bool, rest time.Duration, rss, live *int64) (known bool, err error) {
+	if freed {
+		if *live, known, err = s.server.Free(); !known || err != nil {
+			return false, err
+		}
+	} else if err := s.Rig.Sleep(rest); err != nil {
+		return false, err
+	}
+	*rss, err = proc.RSS(s.PID())
+	return true, err
+}
+
+// connect connects the clients, and has them echo or receive a message each.
+func (s *session) connect(path string, echo bool) error {
+	n, e := s.Connections, s.entrant
+	work := comparison.Handshake
+	if !echo && e.subscribe == nil {
+		work = comparison.Subscribe
+	}
+	err := s.round(work, 0, n, func() (time.Duration, error) { return s.Dial(n, path) })
+	if err != nil {
+		return err
+	}
+	s.beat = time.Now()
+	if e.subscribe != nil {
+		err := s.round(comparison.Subscribe, 0, n, func() (time.Duration, error) {
+			start := sys.Monotonic()
+			err := s.Crowd.Converse(e.subscribe.say, e.subscribe.want...)
+			return sys.Monotonic() - start, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if echo {
+		_, err := s.Crowd.Echo(n, s.bench.plan.Size)
+		return err
+	}
+	_, err = s.deliver(1, s.bench.plan.Size)
+	return err
+}
+
+// round measures a round of work and keeps it.
+func (s *session) round(work string, size, events int, do func() (time.Duration, error)) error {
+	sample, err := s.Rig.Sample(s.PID(), do)
+	if err != nil {
+		return fmt.Errorf("%s: %w", work, err)
+	}
+	s.Rounds = append(s.Rounds, comparison.Round{Work: work, Size: size, Events: events, Sample: sample})
+	return nil
+}
+
+// echo measures messages that come and go back.
+func (s *session) echo() error {
+	total, size := s.bench.plan.EchoMessages, s.bench.plan.Size
+	if _, err := s.Crowd.Echo(total/2, size); err != nil { // warm up
+		return err
+	}
+	return s.round(comparison.Echo, 0, total, func() (time.Duration, error) { return s.Crowd.Echo(total, size) })
+}
+
+// deliver publishes count messages, with new numbers.
+func (s *session) deliver(count, size int) (time.Duration, error) {
+	first := s.number
+	s.number += count
+	return s.Deliver(first, count, size)
+}
+
+// deliveries measures what is published to all.
+func (s *session) deliveries() error {
+	p := &s.bench.plan
+	sizes := []struct{ size, burst int }{{p.Size, p.Burst}}
+	if s.level.Large(s.Repetition) {
+		sizes = append(sizes, struct{ size, burst int }{p.LargeSize, p.LargeBurst})
+	}
+	for _, x := range sizes {
+		if err := s.serial(x.size); err != nil {
+			return err
+		}
+		if err := s.bursts(x.burst, x.size); err != nil {
+			return err
+		}
+		if err := s.paced(x.size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) serial(size int) error {
+	p := &s.bench.plan
+	for range p.WarmUps {
+		if _, err := s.deliver(1, size); err != nil {
+			return err
+		}
+	}
+	for range p.SerialRounds {
+		err := s.round(comparison.Serial, size, s.Connections, func() (time.Duration, error) { return s.deliver(1, size) })
+		if err != nil {
+			return err
+		}
+	}
+	return s.heartbeat()
+}
+
+func (s *session) bursts(count, size int) error {
+	p := &s.bench.plan
+	for i, start := 0, time.Now(); i < p.BurstRounds && (i == 0 || time.Since(start) < p.BurstTime); i++ {
+		err := s.round(comparison.Burst, size, count*s.Connections,
+			func() (time.Duration, error) { return s.deliver(count, size) })
+		if err != nil {
+			return err
+		}
+	}
+	return s.heartbeat()
+}
+
+// paced publishes in even intervals. Who is late with one publication sends the
+// next as soon as possible, and both count from when they were due.
+func (s *session) paced(size int) error {
+	p := &s.bench.plan
+	interval := p.Interval(s.Connections)
+	count := p.Paced(s.Connections)
+	first := s.number
+	s.number += count
+	result := comparison.Paced{Size: size, Count: count, Interval: interval}
+	sample, err := s.Rig.Sample(s.PID(), func() (wall time.Duration, err error) {
+		start := sys.Monotonic() + 50*time.Millisecond
+		result.Delays, err = s.Crowd.Paced(crowd.Paced{
+			Receive: crowd.Receive{First: first, Count: count, Size: size, Envelope: s.Envelope},
+			Start:   start, Interval: interval,
+		}, func() error {
+			for i := range count {
+				if err := s.Rig.Sleep(start + time.Duration(i)*interval - sys.Monotonic()); err != nil {
+					return err
+				}
+				if err := s.Publish(first+i, 1, size, s.N); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		return 0, err
+	})
+	if err != nil {
+		return fmt.Errorf("paced: %w", err)
+	}
+	result.CPU, result.Others = sample.CPU, sample.Others
+	s.Paced = append(s.Paced, result)
+	return s.heartbeat()
+}
+
+// heartbeat keeps the server from pinging clients that only listen. The floor
+// does not, and would echo it.
+func (s *session) heartbeat() error {
+	if s.entrant.Kind == comparison.Floor || time.Since(s.beat) < 20*time.Second {
+		return nil
+	}
+	s.beat = time.Now()
+	if err := s.Crowd.Heartbeat(); err != nil {
+		return err
+	}
+	return s.Rig.Settle(s.PID())
+}
