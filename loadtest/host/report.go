@@ -20,7 +20,7 @@ const Format = 1
 type Status string
 
 const (
-	OK      Status = "ok"
+	OK      Status = "ok"      // what there is, is enough, or does not matter
 	Short   Status = "short"   // the connections do not fit
 	Warning Status = "warning" // they fit, but a reader should know, or it could not be read
 )
