@@ -1,6 +1,6 @@
 # Short names for the scripts, which say what they do.
 
-.PHONY: run test lint fuzz bench bench-core bench-peers client e2e
+.PHONY: run test lint fuzz bench bench-core bench-peers c100k c1m client e2e
 
 run:
 	scripts/run.sh
@@ -21,6 +21,12 @@ bench-core:
 
 bench-peers:
 	scripts/bench-peers.sh
+
+c100k:
+	scripts/c100k.sh
+
+c1m:
+	scripts/c100k.sh -n 1000000 -m 1 -w 0 -r 0.1 -S
 
 client:
 	scripts/client.sh

@@ -92,6 +92,9 @@ func (p *plan) runConfig() RunConfig {
 	switch p.Scenario {
 	case ScenarioBroadcast, ScenarioStorm:
 		c.Channels, c.Messages, c.Size, c.Drop = p.Channels, p.Messages, p.Size, p.Drop
+		if p.Burst > 1 {
+			c.Burst = p.Burst
+		}
 		if len(p.Publish) == 0 {
 			c.Publish = []string{"by a WebSocket"}
 			if !p.PublishWS {

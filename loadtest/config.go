@@ -34,6 +34,7 @@ type Config struct {
 	Messages    int     // publications (default 100; storm: as long as it takes), or echoes (default: as many as Duration takes)
 	WarmUp      int     // messages before those, which do not count for latencies
 	Rate        float64 // publications (default 10), echoes or new connections a second (churn: default a tenth of Connections)
+	Burst       int     // publications that are due at once; Rate is of all of them. 0: 1
 	Size        int     // bytes of a payload; 0: 128
 	Concurrency int     // echo without Rate: messages under way; 0: one a connection, at most 1000
 	Duration    time.Duration
@@ -227,6 +228,9 @@ func (p *plan) resolveLoad() error {
 	if p.Size == 0 {
 		p.Size = 128
 	}
+	if p.Burst == 0 {
+		p.Burst = 1
+	}
 	if p.Size < MinSize || p.Size > 16<<20 {
 		return fmt.Errorf("size %d: want %d to %d bytes (less does not hold what a client has to know to account for a message)", p.Size, MinSize, 16<<20)
 	}
@@ -236,7 +240,7 @@ func (p *plan) resolveLoad() error {
 	if !(p.Rate >= 0 && p.Rate <= 1e7) || !(p.ConnectRate >= 0 && p.ConnectRate <= 1e7) {
 		return errors.New("a rate is 0 to 10000000 a second")
 	}
-	if min(p.Messages, p.WarmUp, p.Concurrency, p.InFlight) < 0 || min(p.Duration, p.Timeout, p.Grace, p.Spread, p.Backoff) < 0 {
+	if min(p.Messages, p.WarmUp, p.Concurrency, p.InFlight, p.Burst) < 0 || min(p.Duration, p.Timeout, p.Grace, p.Spread, p.Backoff) < 0 {
 		return errors.New("a number or duration is negative")
 	}
 	if p.Messages > 100_000_000 || p.WarmUp > 100_000_000 {
@@ -270,7 +274,7 @@ func (p *plan) resolveScenario(def func(*time.Duration, time.Duration)) error {
 	case ScenarioIdle:
 		def(&p.Duration, 10*time.Second)
 	case ScenarioBroadcast:
-		if p.Rate == 0 && p.Messages == 0 {
+		if p.Rate == 0 {
 			p.Rate = 10
 		}
 		if p.Messages == 0 && p.Duration > 0 {

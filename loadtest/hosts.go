@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stentor/loadtest/host"
 )
 
 const (
@@ -30,6 +34,56 @@ func fileLimit() int {
 	}
 	return int(min(r.Max, 1<<30)) // Go raises the soft limit by itself
 }
+
+// elsewhere are checks of the machine that say nothing here: this tool has
+// processes and sources enough.
+var elsewhere = []string{"descriptors", "fs.nr_open", "net.ipv4.ip_local_port_range"}
+
+// checkHost tells what the machine is short of.
+func (p *plan) checkHost() error {
+	sockets := p.Connections
+	if p.target.Addr().IsLoopback() {
+		sockets *= 2 // the server's are here, too
+	}
+	report, err := host.Diagnose("", sockets)
+	if err != nil {
+		return nil // not on Linux: whoever runs it sees for himself
+	}
+	var short []string
+	for _, c := range report.Checks {
+		if c.Status == host.Short && !slices.Contains(elsewhere, c.Name) {
+			s := fmt.Sprintf("%s is %s, needed %s", c.Name, c.Current, c.Needed)
+			if len(c.Set) > 0 {
+				s += " (" + c.Set[0].Line + ")"
+			}
+			short = append(short, s)
+		}
+	}
+	if short != nil {
+		return fmt.Errorf("%d connections, %d sockets here, are too many for this machine: %s", p.Connections, sockets, strings.Join(short, "; "))
+	}
+	return p.checkPorts()
+}
+
+// checkPorts tells whether the addresses to come from have ports enough.
+func (p *plan) checkPorts() error {
+	if len(p.Sources) == 0 && len(p.sources(0)) > 0 {
+		return nil // chosen to suffice
+	}
+	ports, err := host.Ports()
+	if err != nil {
+		return nil
+	}
+	if sources := max(1, len(p.Sources)); p.Connections > sources*ports {
+		return fmt.Errorf("%d connections to one address need more than the %d ports of %d of this machine's addresses: name %d by --source, or widen net.ipv4.ip_local_port_range",
+			p.Connections, ports, sources, (p.Connections+ports-1)/ports)
+	}
+	return nil
+}
+
+// enoughMemory is what has to stay free: less, and the kernel ends processes of
+// its choice.
+func enoughMemory() int64 { return max(512<<20, host.ThisMachine().MemoryBytes/50) }
 
 // resolveWorkers decides how many processes there are.
 func (p *plan) resolveWorkers() error {

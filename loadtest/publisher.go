@@ -100,12 +100,9 @@ func (p *publisher) serve(o outlet, start int64) {
 	defer cancel()
 	var payload []byte
 	for k := int64(1); p.plan.messages == 0 || k <= int64(p.plan.messages); k++ {
-		due := swarm.Now()
-		if p.plan.Rate > 0 {
-			due = start + int64(float64(k-1)/p.plan.Rate*1e9)
-			if !p.wait(due) {
-				return
-			}
+		due := p.due(start, k)
+		if !p.wait(due) {
+			return
 		}
 		select {
 		case <-p.halted:
@@ -122,6 +119,12 @@ func (p *publisher) serve(o outlet, start int64) {
 		stop()
 		p.note(k, due, began, swarm.Now(), err)
 	}
+}
+
+// due is when publication k is due: with the others of its burst.
+func (p *publisher) due(start, k int64) int64 {
+	burst := int64(p.plan.Burst)
+	return start + int64(float64((k-1)/burst*burst)/p.plan.Rate*1e9)
 }
 
 // wait sleeps until due and reports whether the publisher goes on.

@@ -53,6 +53,7 @@ type RunConfig struct {
 	Channels    int      `json:"channels,omitempty"`
 	Messages    int      `json:"messages,omitempty"`    // publications, or echoes in all
 	Rate        float64  `json:"rate,omitempty"`        // publications, echoes or new connections a second; 0: as fast as answers come
+	Burst       int      `json:"burst,omitempty"`       // publications due at once, if more than 1
 	Size        int      `json:"size,omitempty"`        // bytes of payload
 	Concurrency int      `json:"concurrency,omitempty"` // echoes under way in a closed loop
 	WarmUp      int      `json:"warm_up,omitempty"`     // messages before those that count

@@ -22,6 +22,7 @@ type run struct {
 	startedAt time.Time
 	crews     []crew
 	watch     *watch
+	enough    int64 // bytes of memory that have to stay free
 	publisher atomic.Pointer[publisher]
 
 	mu     sync.Mutex // guards phases and notes
@@ -37,8 +38,11 @@ type run struct {
 	server                        *restarted
 }
 
-// errNobody ends a run in which no connection became ready.
-var errNobody = errors.New("no connection became ready")
+// What ends a run early, with a result.
+var (
+	errNobody = errors.New("no connection became ready")
+	errMemory = errors.New("the memory of this machine ran out: the run was stopped before the kernel would")
+)
 
 // Run runs a load test. A fault of the configuration is an *Error. When ctx is
 // cancelled the run ends early, and the result tells what there was until then.
@@ -51,9 +55,12 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.checkHost(); err != nil {
+		return nil, err
+	}
 	r := &run{plan: p, started: swarm.Now(), startedAt: time.Now()}
 	r.id = uint32(r.started ^ r.started>>32 ^ int64(p.Seed))
-	r.watch = &watch{run: r}
+	r.watch, r.enough = &watch{run: r}, enoughMemory()
 	defer r.end()
 	if err := r.setUp(); err != nil {
 		return nil, err
@@ -67,7 +74,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if lost := stop(); err == nil {
 		err = lost
 	}
-	if err != nil && !errors.Is(err, errNobody) {
+	if err != nil && !errors.Is(err, errNobody) && !errors.Is(err, errMemory) {
 		return nil, err
 	}
 	result, finishErr := r.conclude(context.WithoutCancel(ctx))
@@ -77,7 +84,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	result.Interrupted = interrupted
 	if err != nil && !interrupted {
 		result.Failed = err.Error()
-		if len(result.Errors) > 0 {
+		if errors.Is(err, errNobody) && len(result.Errors) > 0 {
 			result.Failed += ": " + result.Errors[0].Cause
 		}
 	}
@@ -265,6 +272,9 @@ func (r *run) wait(ctx context.Context, ok func(c *counts) bool) error {
 	for {
 		if err := r.watch.look(); err != nil {
 			return err
+		}
+		if r.watch.memory() < r.enough {
+			return errMemory
 		}
 		if c := r.watch.state(); ok(&c) {
 			return nil

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"cmp"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -24,6 +25,7 @@ type watch struct {
 	now              counts
 	errors           map[string]int64
 	rssPeak          int64
+	free             int64 // memory of the machine
 }
 
 // reading is what a moment of the series is compared with.
@@ -51,7 +53,10 @@ func (w *watch) look() error {
 	if err != nil {
 		return err
 	}
-	w.now, w.errors = counts{}, map[string]int64{}
+	w.now, w.errors, w.free = counts{}, map[string]int64{}, math.MaxInt64
+	if free, err := host.Available(); err == nil {
+		w.free = free
+	}
 	latency, lag := newHistogram(), newHistogram()
 	cpu, procs := make([]time.Duration, len(answers)), make([]int, len(answers))
 	for i, a := range answers {
@@ -117,6 +122,13 @@ func (w *watch) moment(now int64, latency, lag histogram, cpu []time.Duration, p
 	}
 	w.series = append(w.series, m)
 	w.last = reading{now, *c, sent, cpu, own, usage.CPU}
+}
+
+// memory is how much the machine had left at the last look.
+func (w *watch) memory() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.free
 }
 
 // sent is how many messages were sent so far.

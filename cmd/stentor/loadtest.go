@@ -96,6 +96,7 @@ func loadtestOptions(cmd *cobra.Command, cfg *loadtest.Config, f *loadtestFlags)
 	fs.IntVarP(&cfg.Connections, "connections", "c", 1000, "clients")
 	fs.IntVarP(&cfg.Messages, "messages", "m", 0, "publications (default 100), or echoes in all (default: for --duration)")
 	fs.Float64VarP(&cfg.Rate, "rate", "r", 0, "publications (default 10), echoes or, in a churn, new connections a second (default: a tenth of them)")
+	fs.IntVar(&cfg.Burst, "burst", 1, "publications that are due at once; --rate counts all of them")
 	fs.IntVarP(&cfg.Size, "size", "s", 128, fmt.Sprintf("bytes of a payload, %d at least", loadtest.MinSize))
 	fs.DurationVarP(&cfg.Duration, "duration", "d", 0, "how long to hold, echo or churn, or to wait in a storm (default 10s, churn 30s, storm 2m)")
 	fs.IntVar(&cfg.Concurrency, "concurrency", 0, "echo without --rate: messages under way at once (default: one a client, at most 1000)")
@@ -216,12 +217,15 @@ func runLoadtest(cmd *cobra.Command, cfg loadtest.Config, f *loadtestFlags) erro
 		<-ctx.Done()
 		stop() // a second Ctrl-C ends it at once
 	}()
+	var progress *progress
 	if !f.quiet {
-		cfg.OnProgress = func(p loadtest.Progress) {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s %d/%d %s open %d recv %.0f/s\n", p.Phase, p.Done, p.Total, p.Unit, p.Moment.Open, p.Moment.Received)
-		}
+		progress = newProgress(cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr()))
+		cfg.OnProgress = progress.show
 	}
 	result, err := loadtest.Run(ctx, cfg)
+	if progress != nil {
+		progress.end()
+	}
 	if err != nil {
 		var fault *loadtest.Error
 		if errors.As(err, &fault) {

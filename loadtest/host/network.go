@@ -131,3 +131,13 @@ func (d *diagnosis) ports() Check {
 	}
 	return advice(name, fmt.Sprintf("%d to %d, %d ports", low, high, count), fmt.Sprintf("%d ports", d.n), count >= d.n, why, set)
 }
+
+// Ports returns how many ports the system gives to outgoing connections from one
+// address to another.
+func Ports() (int, error) {
+	v, err := real.numbers("/proc/sys/net/ipv4/ip_local_port_range", 2)
+	if err != nil {
+		return 0, err
+	}
+	return int(max(0, v[1]-v[0]+1)), nil
+}
