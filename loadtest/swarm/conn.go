@@ -18,6 +18,9 @@ type Conn struct {
 	again  bool // to be dialled when the old socket is gone
 	got    bool // the peer's Close frame has come
 	code   uint16
+	// wasReset: a write has found a reset. The kernel tells it once, so that a
+	// read finds nothing but an end.
+	wasReset bool
 }
 
 // state is where a client stands.

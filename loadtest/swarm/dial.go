@@ -52,7 +52,7 @@ func (c *Conn) dial() {
 		c.due = now
 	}
 	c.life++
-	c.got, c.code = false, 0
+	c.got, c.code, c.wasReset = false, 0, false
 	if c.op.OnRead == nil {
 		c.op.OnRead, c.op.OnHup = c.onRead, c.onHup
 	}

@@ -50,7 +50,11 @@ func (c *Conn) read() bool {
 		c.fail(c.ending(causeOf(errno)), Now())
 		return false
 	case n == 0:
-		c.fail(c.ending(NoClose), Now())
+		why := NoClose
+		if c.wasReset {
+			why = Reset
+		}
+		c.fail(c.ending(why), Now())
 		return false
 	}
 	l.ReceivedBytes += int64(n)

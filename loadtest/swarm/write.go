@@ -61,7 +61,8 @@ func (c *Conn) send(b []byte) {
 		n, errno = 0, 0
 	}
 	if errno != 0 {
-		return // the same is read soon: as an end of the connection
+		c.wasReset = errno == syscall.ECONNRESET
+		return // the end is read soon
 	}
 	if n < len(b) {
 		a := c.needAux()
@@ -79,6 +80,7 @@ func (c *Conn) onWrite(poller) error {
 	a := c.aux
 	n, errno := sysWrite(c.op.FD, a.out)
 	if errno != 0 && errno != syscall.EAGAIN {
+		c.wasReset = errno == syscall.ECONNRESET
 		n = len(a.out) // the end is read soon
 	}
 	a.out = a.out[:copy(a.out, a.out[n:])]
