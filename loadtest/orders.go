@@ -47,6 +47,7 @@ type setup struct {
 	First    int    // the number of the first client
 	Clients  int
 	Loops    int
+	Workers  int // how many there are
 	InFlight int
 	Timeout  time.Duration
 	Dialect  Dialect

@@ -112,7 +112,7 @@ func (r *run) setUp() error {
 		first, count := p.share(i)
 		return &order{Setup: &setup{
 			Scenario: p.Scenario, Run: r.id, Seed: p.Seed + uint64(i)<<32, Target: p.target, Sources: p.sources(i), Host: p.hostHeader(), Path: p.path,
-			First: first, Clients: count, Loops: min(p.loops(), count), InFlight: max(1, p.InFlight/p.processes()), Timeout: p.Timeout,
+			First: first, Clients: count, Loops: min(p.loops(), count), Workers: p.processes(), InFlight: max(1, p.InFlight/p.processes()), Timeout: p.Timeout,
 			Dialect: *p.dialect, Channels: p.channels, Size: p.Size, MaxSeq: p.maxSeq(),
 			Return: returnPolicy{p.Spread, p.Backoff, max(p.Backoff, 5*time.Second)},
 		}}
@@ -282,7 +282,7 @@ func (r *run) wait(ctx context.Context, ok func(c *counts) bool) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond * time.Duration(max(1, len(r.crews)/6))):
 		}
 	}
 }

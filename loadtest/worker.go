@@ -12,18 +12,19 @@ import (
 // worker is a share of the clients, in this process or one of its own. Orders
 // come one at a time.
 type worker struct {
-	setup   *setup
-	swarm   *swarm.Swarm
-	lanes   []*lane
-	clients []client
-	reader  *reader
-	request text // path and query
-	head    []byte
-	steps   []step
-	refused []string
-	answers []Answer
-	send    text
-	tick    time.Duration
+	setup    *setup
+	swarm    *swarm.Swarm
+	lanes    []*lane
+	clients  []client
+	reader   *reader
+	request  text // path and query
+	head     []byte
+	steps    []step
+	refused  []string
+	answers  []Answer
+	delivery string
+	send     text
+	tick     time.Duration
 }
 
 // step is a Step of the dialect, cut.
@@ -50,7 +51,7 @@ func (w *worker) carryOut(o *order, a *answer) error {
 	case o.Setup != nil:
 		return w.begin(o.Setup)
 	case o.Connect != nil:
-		w.pace(connectTick)
+		w.pace(w.connectTick())
 		w.each(func(n *lane) { n.connect(o.Connect) })
 	case o.Snapshot != nil:
 		a.Snapshot = w.snapshot(o.Snapshot.Intervals)
@@ -87,7 +88,7 @@ func (w *worker) begin(s *setup) error {
 	for _, x := range s.Dialect.Steps {
 		w.steps = append(w.steps, step{send: cut(x.Send), says: x.Send != "", wait: x.Wait})
 	}
-	w.refused, w.answers = s.Dialect.Refused, s.Dialect.Answers
+	w.refused, w.answers, w.delivery = s.Dialect.Refused, s.Dialect.Answers, s.Dialect.Delivery
 	w.send = cut(s.Dialect.Send)
 	if s.Dialect.Send == "" {
 		w.send = cut("{payload}")
@@ -169,14 +170,17 @@ func (w *worker) snapshot(intervals bool) *snapshot {
 		lag.add(parts[i].Lag)
 	}
 	s.Latency, s.Lag = latency.take(), lag.take()
-	if s.Counts.Connecting == 0 && w.tick == connectTick {
+	if s.Counts.Connecting == 0 && w.tick == w.connectTick() {
 		w.pace(0)
 	}
 	return s
 }
 
-// connectTick is often enough to keep the loops in work while clients connect.
-const connectTick = 2 * time.Millisecond
+// connectTick is often enough to keep the loops in work while clients connect,
+// and no more often: the ticks of fifty workers add up.
+func (w *worker) connectTick() time.Duration {
+	return 2 * time.Millisecond * time.Duration(max(1, w.setup.Workers/4))
+}
 
 // pace sets how often the lanes look for what is due.
 func (w *worker) pace(d time.Duration) {

@@ -322,10 +322,13 @@ func listMetrics(out io.Writer) error {
 // loadtest.
 func newLoadtestWorker() *cobra.Command {
 	return &cobra.Command{
-		Use:    workerName,
-		Short:  "Play a worker of loadtest, which starts it",
-		Hidden: true,
-		Args:   cobra.NoArgs,
+		Use:   workerName,
+		Short: "Play a worker of loadtest, which starts it",
+		Long: `Loadtest-worker is a process with a part of the clients. Loadtest starts as many
+as it needs, and directs them by standard input.`,
+		Example: "  stentor loadtest-worker",
+		Hidden:  true,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(os.Interrupt)
 			return loadtest.RunWorker(cmd.InOrStdin(), cmd.OutOrStdout())

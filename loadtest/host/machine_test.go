@@ -62,3 +62,11 @@ func TestThisMachine(t *testing.T) {
 		t.Errorf("busy: %v, then %v, %v", before, after, err)
 	}
 }
+
+func TestPorts(t *testing.T) {
+	if n, err := Ports(); err != nil {
+		t.Skip(err)
+	} else if n < 1 || n > 65535 {
+		t.Errorf("%d ports", n)
+	}
+}

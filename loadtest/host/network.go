@@ -110,14 +110,10 @@ func (d *diagnosis) conntrack() Check {
 }
 
 func (d *diagnosis) ports() Check {
-	const name, file = "net.ipv4.ip_local_port_range", "/proc/sys/net/ipv4/ip_local_port_range"
-	have, err := d.root.numbers(file, 2)
+	const name = "net.ipv4.ip_local_port_range"
+	low, high, err := d.root.portRange()
 	if err != nil {
 		return unreadable(name, err)
-	}
-	low, high := have[0], have[1]
-	if low < 1 || low > high || high > 65535 {
-		return unreadable(name, fmt.Errorf("%s: %d to %d is not a range of ports", d.root.path(file), low, high))
 	}
 	count := high - low + 1
 	why := "only for a proxy or a load generator on this host: its connections to one address"
@@ -134,10 +130,26 @@ func (d *diagnosis) ports() Check {
 
 // Ports returns how many ports the system gives to outgoing connections from one
 // address to another.
-func Ports() (int, error) {
-	v, err := real.numbers("/proc/sys/net/ipv4/ip_local_port_range", 2)
+func Ports() (int, error) { return real.portCount() }
+
+func (r root) portCount() (int, error) {
+	low, high, err := r.portRange()
 	if err != nil {
 		return 0, err
 	}
-	return int(max(0, v[1]-v[0]+1)), nil
+	return int(high - low + 1), nil
+}
+
+const portFile = "/proc/sys/net/ipv4/ip_local_port_range"
+
+func (r root) portRange() (low, high int64, err error) {
+	have, err := r.numbers(portFile, 2)
+	if err != nil {
+		return 0, 0, err
+	}
+	low, high = have[0], have[1]
+	if low < 1 || low > high || high > 65535 {
+		return 0, 0, fmt.Errorf("%s: %d to %d is not a range of ports", r.path(portFile), low, high)
+	}
+	return low, high, nil
 }
