@@ -120,7 +120,7 @@ func load(c loadtest.RunConfig) string {
 			when(c.Channels > 0, " on "+counted(int64(c.Channels), "channel")),
 		sends, pace,
 		when(c.Concurrency > 0, fmt.Sprintf("%s at a time", count(int64(c.Concurrency)))),
-		when(c.Drop > 0, percent(c.Drop)+" dropped at once"),
+		when(c.Scenario == "storm" && c.Drop > 0, percent(c.Drop)+" dropped at once"),
 		when(c.WarmUp > 0, "after "+count(int64(c.WarmUp))+" to warm up"),
 		when(c.DurationS > 0, "for "+seconds(c.DurationS)))
 }

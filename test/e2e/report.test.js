@@ -1,14 +1,16 @@
 // The reports of load tests, in a browser, as files and without a network.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { open, shoot, until, useBrowser } from "./browser.js";
 import { root } from "./pages.js";
+import { serve } from "./server.js";
 
 useBrowser();
 
@@ -53,12 +55,14 @@ const charts = {
   empty: [],
 };
 
-// drawn counts, in the figure of each chart and for each of its lines, the
+// drawn counts, within the scales of each chart and for each of its lines, the
 // pixels that have the line's colour.
 function drawn(page) {
   return page.evaluate(() => JSON.parse(document.getElementById("data").textContent).charts.map(({ id, series }) => {
     const canvas = document.querySelector(`#${id} canvas`);
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const inside = document.querySelector(`#${id} .u-over`);
+    const area = [inside.offsetLeft, inside.offsetTop, inside.offsetWidth, inside.offsetHeight].map((n) => Math.round(n * devicePixelRatio));
+    const { data } = canvas.getContext("2d").getImageData(...area);
     return series.map(({ label, color }) => {
       const hex = getComputedStyle(document.documentElement).getPropertyValue(`--s${color}`).trim().slice(1);
       const want = [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16));
@@ -105,6 +109,23 @@ for (const [name, expected] of Object.entries(charts)) {
     assert.deepEqual(await wide(), [320, 320]);
   });
 }
+
+test("the report of a run tells what the run has found", async (t) => {
+  const server = await serve(t);
+  const file = join(folder, "real.html");
+  const { stdout } = await promisify(execFile)(process.env.E2E_STENTOR, ["loadtest", "broadcast", `${server.ws}/ws`,
+    "--connections", "100", "--messages", "30", "--rate", "20", "--fail-if", "lost>0", "--quiet", "--html", file]);
+  assert.match(stdout, /\nPASSED: 1 of 1 threshold kept; no message lost, duplicated or corrupted\n$/);
+  const page = await look(t, "real");
+  await shoot(page, "report-real");
+  assert.match(await page.locator("#verdict").innerText(), /^PASSED/);
+  assert.match(await page.locator("#messages").innerText(), /due\s+3,000\s+received\s+3,000, in /);
+  const found = await figures(page);
+  for (const id of ["connections-over-time", "messages-over-time", "latency-over-time", "percentiles", "histogram-message", "histogram-publish", "histogram-connect"]) {
+    assert.ok(found.includes(id), `${id} is not among ${found}`);
+  }
+  for (const line of await drawn(page)) assert.ok(line.n > 30, JSON.stringify(line));
+});
 
 test("the verdict, the figures and the command are on the page", async (t) => {
   const page = await look(t, "losses");

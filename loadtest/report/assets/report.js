@@ -124,7 +124,7 @@
     const decades = (u, splits) => {
       const few = u.scales.x.max / u.scales.x.min < 100 && chart.kind === "latency";
       return splits.map((v) => {
-        const lead = Math.round(v / 10 ** Math.floor(Math.log10(v) + 1e-9));
+        const lead = Number((v / 10 ** Math.floor(Math.log10(v) + 1e-9)).toPrecision(6));
         return lead === 1 || few && (lead === 2 || lead === 5) ? v : null;
       });
     };
