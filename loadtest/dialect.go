@@ -35,6 +35,10 @@ type Dialect struct {
 
 	// Bare says that a message is a payload and nothing else.
 	Bare bool `yaml:"bare"`
+	// Delivery is a text that every message with a payload contains and no other
+	// does. One with the text, but without a payload of this run, is unexpected.
+	// Empty: nobody knows, and only what is no JSON is unexpected.
+	Delivery string `yaml:"delivery"`
 	// Send is the message that sends a payload: for an echo, and for publishing by
 	// a WebSocket. Empty: the payload.
 	Send string `yaml:"send"`
@@ -83,11 +87,12 @@ func Raw(base, secret string) *Dialect {
 // Native is Stentor's JSON dialect.
 func Native(base, secret string) *Dialect {
 	return &Dialect{
-		Name:    "native",
-		Steps:   []Step{{Send: `{"type":"subscribe","channel":"{channel}"}`, Wait: `"type":"subscribed"`}},
-		Refused: []string{`"type":"error"`, `"type":"bye"`},
-		Send:    `{"type":"publish","channel":"{channel}","data":"{payload}"}`,
-		Publish: stentorPublish(base, secret),
+		Name:     "native",
+		Steps:    []Step{{Send: `{"type":"subscribe","channel":"{channel}"}`, Wait: `"type":"subscribed"`}},
+		Refused:  []string{`"type":"error"`, `"type":"bye"`},
+		Delivery: `"type":"message"`,
+		Send:     `{"type":"publish","channel":"{channel}","data":"{payload}"}`,
+		Publish:  stentorPublish(base, secret),
 	}
 }
 
@@ -115,7 +120,8 @@ func Pusher(base, appID, key, secret string) *Dialect {
 			{To: `{"event":"pusher:ping","data":"{}"}`, Send: `{"event":"pusher:pong","data":{}}`},
 			{To: `{"event":"pusher:ping"}`, Send: `{"event":"pusher:pong","data":{}}`},
 		},
-		Send: `{"event":"client-message","channel":"{channel}","data":"{payload}"}`,
+		Delivery: `"event":"message"`,
+		Send:     `{"event":"client-message","channel":"{channel}","data":"{payload}"}`,
 		Publish: &Publish{
 			URL:     base + "/apps/" + url.PathEscape(appID) + "/events",
 			Headers: map[string]string{"Content-Type": "application/json"},

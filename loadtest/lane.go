@@ -220,7 +220,7 @@ func (n *lane) accept(c *swarm.Conn, cl *client, t token, now int64) {
 // aside takes a message that has nothing to do with the run: of the dialect, or
 // of nobody.
 func (n *lane) aside(c *swarm.Conn, cl *client, data []byte, now int64) {
-	w := n.worker
+	w, d := n.worker, &n.worker.setup.Dialect
 	for i := range w.answers {
 		if string(data) == w.answers[i].To {
 			c.Write(ws.OpText, []byte(w.answers[i].Send))
@@ -230,9 +230,9 @@ func (n *lane) aside(c *swarm.Conn, cl *client, data []byte, now int64) {
 	switch {
 	case cl.stage == subscribing:
 		n.advance(c, cl, data, now)
-	case w.setup.Dialect.Bare:
+	case d.Bare:
 		n.counts.Unexpected++
-	case !known(data):
+	case !known(data), d.Delivery != "" && bytes.Contains(data, []byte(d.Delivery)):
 		n.counts.Unexpected++
 	}
 }

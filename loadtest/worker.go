@@ -12,19 +12,18 @@ import (
 // worker is a share of the clients, in this process or one of its own. Orders
 // come one at a time.
 type worker struct {
-	setup    *setup
-	swarm    *swarm.Swarm
-	lanes    []*lane
-	clients  []client
-	reader   *reader
-	request  text // path and query
-	head     []byte
-	steps    []step
-	refused  []string
-	answers  []Answer
-	delivery string
-	send     text
-	tick     time.Duration
+	setup   *setup
+	swarm   *swarm.Swarm
+	lanes   []*lane
+	clients []client
+	reader  *reader
+	request text // path and query
+	head    []byte
+	steps   []step
+	refused []string
+	answers []Answer
+	send    text
+	tick    time.Duration
 }
 
 // step is a Step of the dialect, cut.
@@ -88,7 +87,7 @@ func (w *worker) begin(s *setup) error {
 	for _, x := range s.Dialect.Steps {
 		w.steps = append(w.steps, step{send: cut(x.Send), says: x.Send != "", wait: x.Wait})
 	}
-	w.refused, w.answers, w.delivery = s.Dialect.Refused, s.Dialect.Answers, s.Dialect.Delivery
+	w.refused, w.answers = s.Dialect.Refused, s.Dialect.Answers
 	w.send = cut(s.Dialect.Send)
 	if s.Dialect.Send == "" {
 		w.send = cut("{payload}")
