@@ -91,7 +91,10 @@ func (p *plan) runConfig() RunConfig {
 	}
 	switch p.Scenario {
 	case ScenarioBroadcast, ScenarioStorm:
-		c.Channels, c.Messages, c.Size, c.Drop = p.Channels, p.Messages, p.Size, p.Drop
+		c.Channels, c.Messages, c.Size = p.Channels, p.Messages, p.Size
+		if p.Scenario == ScenarioStorm && p.Kill == "" {
+			c.Drop = p.Drop
+		}
 		if p.Burst > 1 {
 			c.Burst = p.Burst
 		}

@@ -260,7 +260,7 @@ func (u unit) show(v float64) string {
 		if math.IsInf(v, 0) {
 			return "never"
 		}
-		return strconv.FormatFloat(v, 'f', -1, 64) + " ms"
+		return strconv.FormatFloat(v, 'g', 4, 64) + " ms"
 	case unitMicros:
 		return strconv.FormatFloat(v, 'f', 2, 64) + " µs"
 	case unitBytes:

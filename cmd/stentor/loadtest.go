@@ -219,7 +219,7 @@ func runLoadtest(cmd *cobra.Command, cfg loadtest.Config, f *loadtestFlags) erro
 	}()
 	var progress *progress
 	if !f.quiet {
-		progress = newProgress(cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr()))
+		progress = newProgress(cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr()) && os.Getenv("TERM") != "dumb")
 		cfg.OnProgress = progress.show
 	}
 	result, err := loadtest.Run(ctx, cfg)
