@@ -10,6 +10,7 @@ import (
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
+	"stentor/engine/poll"
 	"stentor/frame"
 )
 
@@ -67,7 +68,7 @@ func (l *loop) readOnce(c *conn) bool {
 	if l.handleHeld(c) {
 		return true // reading was allowed a moment ago
 	}
-	n, errno := sysRead(c.op.FD, l.buf)
+	n, errno := poll.Read(c.op.FD, l.buf)
 	switch {
 	case n > 0:
 		l.stats.bytesIn.Add(uint64(n))

@@ -10,34 +10,7 @@ import (
 // pollHup is poll's name for a FIN from the peer.
 const pollHup = unix.POLLRDHUP
 
-// The calls below are made raw, without telling the scheduler: the descriptors
-// never block, and the notice costs a fifth of a small write. Whoever makes
-// many in a row has to yield now and then. And they are the calls for sockets:
-// read(2) and write(2) come to the same through the checks of a file.
-
-func sysRead(fd int, b []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0, 0)
-		if errno == 0 {
-			return int(n), 0
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
-}
-
-func sysWrite(fd int, b []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
-		if errno == 0 {
-			return int(n), 0
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
-}
+// The calls below are made raw, like poll.Read and poll.Write.
 
 // sysWritev writes the slices of q in order, without the first skip bytes.
 func sysWritev(fd int, q [][]byte, skip int) (int, syscall.Errno) {

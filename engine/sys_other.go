@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"stentor/engine/poll"
 )
 
 // pollHup is as near as poll comes to a FIN from the peer.
@@ -21,27 +23,9 @@ func errnoOf(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-func sysRead(fd int, b []byte) (int, syscall.Errno) {
-	for {
-		n, err := unix.Read(fd, b)
-		if err != unix.EINTR {
-			return max(n, 0), errnoOf(err)
-		}
-	}
-}
-
-func sysWrite(fd int, b []byte) (int, syscall.Errno) {
-	for {
-		n, err := unix.Write(fd, b)
-		if err != unix.EINTR {
-			return max(n, 0), errnoOf(err)
-		}
-	}
-}
-
 // sysWritev writes the first slice of q, without its first skip bytes.
 func sysWritev(fd int, q [][]byte, skip int) (int, syscall.Errno) {
-	return sysWrite(fd, q[0][skip:])
+	return poll.Write(fd, q[0][skip:])
 }
 
 // sysAccept takes the next connection, non-blocking and closed on exec.

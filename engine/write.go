@@ -6,6 +6,7 @@ import (
 
 	"github.com/cloudwego/netpoll"
 
+	"stentor/engine/poll"
 	"stentor/frame"
 )
 
@@ -40,7 +41,7 @@ func (c *conn) write(b []byte, shared bool) Outcome {
 // no frame but the answer to the handshake. The caller holds the lock, and
 // nothing is queued.
 func (c *conn) writeNow(b []byte, head int, shared bool) Outcome {
-	n, errno := sysWrite(c.op.FD, b)
+	n, errno := poll.Write(c.op.FD, b)
 	if errno != 0 && errno != syscall.EAGAIN {
 		c.broke(errno)
 		return Dropped

@@ -260,6 +260,9 @@ func (u unit) show(v float64) string {
 		if math.IsInf(v, 0) {
 			return "never"
 		}
+		if v >= 1000 {
+			return strconv.FormatFloat(v, 'f', 0, 64) + " ms"
+		}
 		return strconv.FormatFloat(v, 'g', 4, 64) + " ms"
 	case unitMicros:
 		return strconv.FormatFloat(v, 'f', 2, 64) + " µs"

@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"stentor/engine/poll"
 )
 
 // Dial connects the client as soon as fewer than Config.InFlight handshakes are
@@ -72,7 +74,7 @@ func (c *Conn) dial() {
 	}
 	l.watch(c, now)
 	// On loopback the connection is there by now, and one registration does.
-	n, errno := sysWrite(fd, c.request())
+	n, errno := poll.Write(fd, c.request())
 	switch {
 	case errno == 0 && n == len(l.out):
 		c.state = handshaking
@@ -100,7 +102,7 @@ func (c *Conn) onConnected(poller) error {
 	if c.aux != nil && len(c.aux.out) > 0 {
 		b = c.aux.out
 	}
-	n, errno := sysWrite(c.op.FD, b)
+	n, errno := poll.Write(c.op.FD, b)
 	if errno == syscall.EAGAIN {
 		return nil // edge-triggered: it comes again
 	}
@@ -140,4 +142,16 @@ func (c *Conn) source() netip.Addr {
 		return netip.Addr{}
 	}
 	return s[int(c.number)/len(c.loop.swarm.loops)%len(s)]
+}
+
+// prepared sets what every socket has, unless something has failed before.
+func prepared(fd int, err error) (int, error) {
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }

@@ -42,7 +42,7 @@ func (c *Conn) hungUp() {
 // read reads once, and reports whether there may be more.
 func (c *Conn) read() bool {
 	l := c.loop
-	n, errno := sysRead(c.op.FD, l.buf)
+	n, errno := poll.Read(c.op.FD, l.buf)
 	switch {
 	case errno == syscall.EAGAIN:
 		return false

@@ -2,9 +2,7 @@ package swarm
 
 import (
 	"net/netip"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,33 +15,6 @@ func systemClock() int64 {
 		return 0
 	}
 	return t.Nano()
-}
-
-// The calls below are made raw, without telling the scheduler, because the
-// descriptors never block.
-
-func sysRead(fd int, b []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0, 0)
-		if errno == 0 {
-			return int(n), 0
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
-}
-
-func sysWrite(fd int, b []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
-		if errno == 0 {
-			return int(n), 0
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
 }
 
 // socket makes a TCP socket that does not block. If source is valid it will
@@ -60,14 +31,7 @@ func socket(target, source netip.Addr) (int, error) {
 			err = unix.Bind(fd, address(netip.AddrPortFrom(source, 0)))
 		}
 	}
-	if err == nil {
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return prepared(fd, err)
 }
 
 // Sleep waits, to within some 60 µs: Go's timers are late by a millisecond. It

@@ -5,6 +5,8 @@ import (
 	"syscall"
 
 	"github.com/gobwas/ws"
+
+	"stentor/engine/poll"
 )
 
 // Write sends a message or control frame in one frame. What the socket does not
@@ -56,7 +58,7 @@ func (c *Conn) send(b []byte) {
 		c.aux.out = append(c.aux.out, b...)
 		return
 	}
-	n, errno := sysWrite(c.op.FD, b)
+	n, errno := poll.Write(c.op.FD, b)
 	if errno == syscall.EAGAIN {
 		n, errno = 0, 0
 	}
@@ -78,7 +80,7 @@ func (c *Conn) onWrite(poller) error {
 		return nil
 	}
 	a := c.aux
-	n, errno := sysWrite(c.op.FD, a.out)
+	n, errno := poll.Write(c.op.FD, a.out)
 	if errno != 0 && errno != syscall.EAGAIN {
 		c.wasReset = errno == syscall.ECONNRESET
 		n = len(a.out) // the end is read soon
