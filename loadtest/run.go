@@ -65,8 +65,10 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err := r.setUp(); err != nil {
 		return nil, err
 	}
-	stop := r.follow()
-	err = r.play(ctx)
+	playing, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	stop := r.follow(lose)
+	err = r.play(playing)
 	interrupted := ctx.Err() != nil
 	if interrupted && errors.Is(err, context.Cause(ctx)) {
 		err = nil
@@ -166,8 +168,9 @@ func (r *run) end() {
 }
 
 // follow looks at the workers and tells the progress, until the function that it
-// returns is called. That returns an error if a worker has gone.
-func (r *run) follow() (stop func() error) {
+// returns is called. If a worker has gone lose is called, and that function
+// returns the same error.
+func (r *run) follow(lose context.CancelCauseFunc) (stop func() error) {
 	quit, ended := make(chan struct{}), make(chan error)
 	go func() {
 		t := time.NewTicker(lookEvery)
@@ -180,6 +183,7 @@ func (r *run) follow() (stop func() error) {
 			case <-t.C:
 			}
 			if err := r.watch.look(); err != nil {
+				lose(err)
 				<-quit
 				ended <- err
 				return
