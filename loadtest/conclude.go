@@ -10,7 +10,7 @@ import (
 )
 
 // conclude asks the workers for their accounts and makes the result.
-func (r *run) conclude(ctx context.Context) (*Result, error) {
+func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
 	finish := &finishOrder{}
 	if p := r.publisher.Load(); p != nil {
 		p.halt()
@@ -21,6 +21,11 @@ func (r *run) conclude(ctx context.Context) (*Result, error) {
 	}
 	if _, err := r.all(&order{Halt: true}); err != nil {
 		return nil, err
+	}
+	if interrupted {
+		if err := r.settle(ctx); err != nil {
+			return nil, err
+		}
 	}
 	r.mu.Lock()
 	r.closePhase(r.since(swarm.Now()))

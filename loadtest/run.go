@@ -79,7 +79,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil && !errors.Is(err, errNobody) && !errors.Is(err, errMemory) {
 		return nil, err
 	}
-	result, finishErr := r.conclude(context.WithoutCancel(ctx))
+	result, finishErr := r.conclude(context.WithoutCancel(ctx), interrupted)
 	if finishErr != nil {
 		return nil, finishErr
 	}
@@ -368,6 +368,10 @@ func (r *run) closes(ctx context.Context) {
 	}
 }
 
+// aftermath is how long to listen on when all is there: what comes twice comes
+// last.
+const aftermath = 300 * time.Millisecond
+
 // quiet waits until as many messages have come as are due, or none has for a
 // while.
 func (r *run) quiet(ctx context.Context, due func() int64, grace time.Duration) error {
@@ -375,12 +379,24 @@ func (r *run) quiet(ctx context.Context, due func() int64, grace time.Duration) 
 	last, at := int64(-1), time.Now()
 	return r.wait(ctx, func(c *counts) bool {
 		got := c.Received + c.Corrupted
-		if got >= due() {
-			return true
-		}
 		if got != last {
 			last, at = got, time.Now()
 		}
+		if got >= due() {
+			return time.Since(at) > aftermath
+		}
 		return time.Since(at) > grace
 	})
+}
+
+// settle lets come what is under way when a run is interrupted: it is not lost.
+func (r *run) settle(ctx context.Context) error {
+	due := r.due
+	switch {
+	case r.plan.Scenario == ScenarioEcho:
+		due = func() int64 { return r.watch.state().Sent }
+	case r.publisher.Load() == nil:
+		return nil
+	}
+	return r.quiet(ctx, due, min(r.plan.Grace, time.Second))
 }
