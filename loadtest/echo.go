@@ -25,34 +25,64 @@ type echoPlan struct {
 // sends the next message.
 const echoPatience = 5 * time.Second
 
-// echo divides an order among the lanes by their clients.
+// echo divides an order among the lanes by their clients that are ready.
 func (w *worker) echo(o *echoOrder) {
 	lanes := len(w.lanes)
 	if o.Rate > 0 {
 		w.pace(min(time.Millisecond, time.Duration(1e9/o.Rate/4)))
 	}
-	share := func(total int64, index int) int64 {
-		return total*int64(index+1)/int64(lanes) - total*int64(index)/int64(lanes)
+	there := make([]int64, lanes)
+	w.each(func(n *lane) {
+		n.clients(func(_ int, c *client) {
+			if c.stage == ready {
+				there[n.index]++
+			}
+		})
+	})
+	senders := there
+	if o.Rate == 0 {
+		senders = portions(int64(o.Concurrency), there)
 	}
+	counts, warmUps := portions(o.Count, senders), portions(o.WarmUp, senders)
+	all := sum(there)
 	w.each(func(n *lane) {
 		p := &n.echoing
 		*p = echoPlan{
-			on: true, closed: o.Rate == 0, start: o.Start, until: o.Until,
-			count: share(o.Count, n.index), warmUp: share(o.WarmUp, n.index), check: swarm.Now() + int64(echoPatience),
+			on: senders[n.index] > 0, closed: o.Rate == 0, start: o.Start, until: o.Until,
+			count: counts[n.index], warmUp: warmUps[n.index], check: swarm.Now() + int64(echoPatience),
 		}
 		if !p.closed {
-			p.every = 1e9 * float64(lanes) / o.Rate
+			p.every = 1e9 / o.Rate * float64(all) / float64(max(1, there[n.index]))
 			p.start += int64(float64(n.index) * p.every / float64(lanes))
 			return
 		}
-		for i := int64(0); i < share(int64(o.Concurrency), n.index) && int(i) < n.size(); i++ {
-			number := n.index + int(i)*lanes
-			if w.clients[number].stage == ready {
+		left := senders[n.index]
+		n.clients(func(number int, c *client) {
+			if left > 0 && c.stage == ready {
+				left--
 				p.active = append(p.active, number)
 				n.say(number, swarm.Now())
 			}
-		}
+		})
 	})
+}
+
+// portions divides n among some in proportion to their weights. Who has none
+// gets nothing, and if nobody has nothing is divided.
+func portions(n int64, weights []int64) []int64 {
+	parts, all, before := make([]int64, len(weights)), max(1, sum(weights)), int64(0)
+	for i, w := range weights {
+		parts[i] = n*(before+w)/all - n*before/all
+		before += w
+	}
+	return parts
+}
+
+func sum(list []int64) (n int64) {
+	for _, v := range list {
+		n += v
+	}
+	return n
 }
 
 // proceed sends what is due, in an open loop; in a closed one it gives up answers

@@ -91,7 +91,7 @@ func (r *run) broadcast(ctx context.Context) error {
 // echo sends messages and waits for them.
 func (r *run) echo(ctx context.Context) error {
 	start := soon()
-	count := int64(1) << 40 // more than the time allows, and little enough to be divided
+	count := int64(1) << 36 // more than the time allows, and little enough to be divided
 	if r.plan.messages > 0 {
 		count = int64(r.plan.messages)
 	}
@@ -105,28 +105,23 @@ func (r *run) echo(ctx context.Context) error {
 		return err
 	}
 	ready := make([]int64, len(answers))
-	total := int64(0)
 	for i, a := range answers {
 		for _, n := range a.Ready {
 			ready[i] += int64(n)
 		}
-		total += ready[i]
 	}
-	share := func(all int64, i int) int64 {
-		before := int64(0)
-		for _, n := range ready[:i] {
-			before += n
-		}
-		part := func(n int64) int64 { return int64(float64(all) * float64(n) / float64(total)) }
-		return part(before+ready[i]) - part(before)
+	senders := ready
+	if r.plan.Rate == 0 {
+		senders = portions(int64(r.plan.Concurrency), ready)
 	}
+	counts, warmUps := portions(count, senders), portions(int64(r.plan.WarmUp), senders)
 	r.enter("measure")
 	r.opens(ctx)
 	defer r.closes(ctx)
 	_, err = r.each(func(i int) *order {
 		return &order{Echo: &echoOrder{
-			Start: start, Until: until, Count: share(count, i), WarmUp: share(int64(r.plan.WarmUp), i),
-			Rate: r.plan.Rate * float64(ready[i]) / float64(total), Concurrency: int(share(int64(r.plan.Concurrency), i)),
+			Start: start, Until: until, Count: counts[i], WarmUp: warmUps[i],
+			Rate: r.plan.Rate * float64(ready[i]) / float64(sum(ready)), Concurrency: int(senders[i]),
 		}}
 	})
 	if err != nil {
