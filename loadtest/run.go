@@ -107,7 +107,7 @@ func (r *run) setUp() error {
 			r.crews = append(r.crews, w)
 		}
 	}
-	if p.workers > 0 {
+	if p.workers > 0 && p.Workers == 0 {
 		r.note("%d worker processes, since one may have %d descriptors", p.workers, p.limit)
 	}
 	_, err := r.each(func(i int) *order {
