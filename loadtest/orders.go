@@ -17,6 +17,7 @@ type order struct {
 	Connect  *connectOrder
 	Snapshot *snapshotOrder
 	Begin    bool // messages come now: who is ready counts. Answer.Ready
+	Measure  bool // what counts begins: how late the loops were until now does not
 	Echo     *echoOrder
 	Churn    *churnOrder
 	Drop     *dropOrder

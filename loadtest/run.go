@@ -360,8 +360,13 @@ func (r *run) connect(ctx context.Context) error {
 	return nil
 }
 
-// window marks the beginning or the end of what is measured.
-func (r *run) opens(ctx context.Context) { r.begin, r.atBegin = r.measure(ctx, false), r.watch.state() }
+// opens marks the beginning of what is measured, and closes the end. While
+// clients connect, loops are late because they do nothing else.
+func (r *run) opens(ctx context.Context) {
+	r.all(&order{Measure: true}) // a worker that has gone is noticed soon enough
+	r.begin, r.atBegin = r.measure(ctx, false), r.watch.state()
+}
+
 func (r *run) closes(ctx context.Context) {
 	if r.done.at.IsZero() {
 		r.done, r.atDone = r.measure(ctx, false), r.watch.state()

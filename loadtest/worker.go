@@ -56,6 +56,8 @@ func (w *worker) carryOut(o *order, a *answer) error {
 		a.Snapshot = w.snapshot(o.Snapshot.Intervals)
 	case o.Begin:
 		a.Ready = w.ready()
+	case o.Measure:
+		w.each(func(n *lane) { n.lag.total.hdr.Reset() })
 	case o.Echo != nil:
 		w.echo(o.Echo)
 	case o.Churn != nil:
