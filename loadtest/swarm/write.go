@@ -63,7 +63,7 @@ func (c *Conn) send(b []byte) {
 		n, errno = 0, 0
 	}
 	if errno != 0 {
-		c.wasReset = errno == syscall.ECONNRESET
+		c.wasReset = c.wasReset || errno == syscall.ECONNRESET
 		return // the end is read soon
 	}
 	if n < len(b) {
@@ -82,7 +82,7 @@ func (c *Conn) onWrite(poller) error {
 	a := c.aux
 	n, errno := poll.Write(c.op.FD, a.out)
 	if errno != 0 && errno != syscall.EAGAIN {
-		c.wasReset = errno == syscall.ECONNRESET
+		c.wasReset = c.wasReset || errno == syscall.ECONNRESET
 		n = len(a.out) // the end is read soon
 	}
 	a.out = a.out[:copy(a.out, a.out[n:])]
