@@ -151,7 +151,7 @@ func (n *lane) becameReady(c *swarm.Conn, cl *client, now int64) {
 		n.counts.Returned++
 		n.counts.ReturnedFirst = earliest(n.counts.ReturnedFirst, now)
 		n.returns = append(n.returns, now)
-	case n.churning.on:
+	case n.churning.every != 0: // halted or not
 		n.churned.record(took)
 	default:
 		n.connects.record(took)

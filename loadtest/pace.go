@@ -21,12 +21,17 @@ func (w *worker) Tick(l *swarm.Loop, now int64) {
 	n.churning.proceed(n, now)
 }
 
-// halt ends what goes on by itself.
+// halt ends what goes on by itself. Who is not ready by now will not be.
 func (n *lane) halt() {
 	n.halted = true
 	n.loop.Forget()
 	n.dials, n.redials = dialPlan{}, nil
 	n.echoing.on, n.churning.on, n.returning = false, false, false
+	n.clients(func(number int, cl *client) {
+		if cl.stage != ready {
+			n.worker.swarm.Conn(number).Abort()
+		}
+	})
 }
 
 // closeAll begins the closing handshake of each connection.

@@ -171,7 +171,9 @@ func (r *run) churn(ctx context.Context) error {
 		end, cancel := context.WithTimeout(ctx, r.plan.Timeout)
 		defer cancel()
 		r.enter("drain")
-		r.wait(end, func(c *counts) bool { return c.Connecting == 0 && c.Open >= r.atBegin.Open })
+		r.wait(end, func(c *counts) bool {
+			return c.Connecting == 0 && c.Open >= r.atBegin.Open && c.Succeeded-r.atBegin.Succeeded >= c.Disconnects
+		})
 	}
 	r.closes(context.WithoutCancel(ctx))
 	return err
