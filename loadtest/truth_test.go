@@ -43,9 +43,9 @@ var dialects = map[string]struct {
 	path string
 	cfg  Config
 }{
-	"echo":   {"/echo", Config{Scenario: ScenarioEcho, Messages: 3000, Rate: 4000}},
-	"raw":    {"/raw/news", Config{Scenario: ScenarioBroadcast, Messages: 60, Rate: 300}},
-	"native": {"/ws", Config{Scenario: ScenarioBroadcast, Messages: 60, Rate: 300}},
+	"echo":   {"/echo", Config{Scenario: ScenarioEcho, Messages: 2500, Rate: 20_000}},
+	"raw":    {"/raw/news", Config{Scenario: ScenarioBroadcast, Messages: 50, Rate: 300}},
+	"native": {"/ws", Config{Scenario: ScenarioBroadcast, Messages: 50, Rate: 300}},
 }
 
 // agree compares a result with the truth, number by number. closedBy is what a
