@@ -1,6 +1,9 @@
 package loadtest
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // account is what one client has received of its stream: sequence numbers from
 // 1, without a gap. As long as they come in order it is two numbers; the rest
@@ -15,7 +18,11 @@ type faults struct {
 	first     uint32   // the number that bit 0 of seen stands for
 	seen      []uint64 // of the numbers from first on
 	corrupted uint32
+	away      []span // what was sent while the client was away
 }
+
+// span is the numbers from one on, before another.
+type span struct{ from, to uint32 }
 
 // arrival is how a message came.
 type arrival uint8
@@ -85,17 +92,34 @@ func (a *account) spoiled() {
 }
 
 // skip goes on at seq, because the client was away when what is before it was
-// sent. It returns how many that were.
-func (a *account) skip(seq uint32) (missed uint32) {
+// sent.
+func (a *account) skip(seq uint32) {
 	next := a.expected()
 	if seq <= next {
-		return 0
+		return
 	}
-	for s := next; a.faults != nil && a.faults.first != 0 && s < seq; s++ {
+	if a.faults == nil {
+		a.faults = new(faults)
+	}
+	for s := next; a.faults.first != 0 && s < seq; s++ {
 		a.faults.mark(s)
 	}
+	a.faults.away = append(a.faults.away, span{next, seq})
 	a.next = seq
-	return seq - next
+}
+
+// missed returns how many numbers were skipped, but for those that were never
+// sent, which are in order.
+func (a *account) missed(unsent []uint32) (n int64) {
+	if a.faults == nil {
+		return 0
+	}
+	for _, s := range a.faults.away {
+		from, _ := slices.BinarySearch(unsent, s.from)
+		to, _ := slices.BinarySearch(unsent, s.to)
+		n += int64(s.to-s.from) - int64(to-from)
+	}
+	return n
 }
 
 // missing returns how many of the numbers from 1 to last have not come, but for

@@ -194,9 +194,7 @@ func (w *worker) stream(number int) uint32 {
 func (n *lane) accept(c *swarm.Conn, cl *client, t token, now int64) {
 	if cl.rejoin {
 		cl.rejoin = false
-		missed := int64(cl.account.skip(t.seq))
-		n.counts.Missed += missed
-		n.counts.MissedMax = max(n.counts.MissedMax, missed)
+		cl.account.skip(t.seq)
 	}
 	switch cl.account.arrived(t.seq) {
 	case again:

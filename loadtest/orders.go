@@ -111,7 +111,6 @@ type counts struct {
 	Behind                                          int64 // churn: client was not back yet when its turn came
 	Sent, Received, Warm                            int64 // Warm: of Received, to warm up
 	Duplicated, Reordered, Corrupted, Unexpected    int64
-	Missed, MissedMax                               int64
 	Pings, SentBytes, ReceivedBytes                 int64
 	First, Last                                     int64 // when the first message that counts was due, and the last came
 	ReadyFirst, ReadyLast                           int64 // when the first connection was due, and the last was ready
@@ -134,8 +133,6 @@ func (c *counts) add(d *counts) {
 	c.Reordered += d.Reordered
 	c.Corrupted += d.Corrupted
 	c.Unexpected += d.Unexpected
-	c.Missed += d.Missed
-	c.MissedMax = max(c.MissedMax, d.MissedMax)
 	c.Pings += d.Pings
 	c.SentBytes += d.SentBytes
 	c.ReceivedBytes += d.ReceivedBytes

@@ -29,7 +29,6 @@ func (n *lane) subscribers() (k int) {
 // finish makes the lane's account.
 func (n *lane) finish(f *final, o *finishOrder) {
 	w := n.worker
-	f.Missed, f.MissedMax = n.counts.Missed, n.counts.MissedMax
 	n.clients(func(i int, cl *client) {
 		last, unsent := cl.sent, []uint32(nil)
 		if w.setup.Scenario != ScenarioEcho {
@@ -41,10 +40,11 @@ func (n *lane) finish(f *final, o *finishOrder) {
 		}
 		f.Due += int64(last) - int64(len(unsent))
 		if cl.gone || cl.rejoin {
-			missed := int64(cl.account.skip(last + 1))
-			f.Missed += missed
-			f.MissedMax = max(f.MissedMax, missed)
+			cl.account.skip(last + 1)
 		}
+		missed := cl.account.missed(unsent)
+		f.Missed += missed
+		f.MissedMax = max(f.MissedMax, missed)
 		f.Lost += cl.account.lost(last, unsent)
 	})
 	f.Connect, f.Latency, f.Churn = n.connects.peek(), n.total.peek(), n.churned.peek()
