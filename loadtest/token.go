@@ -119,15 +119,15 @@ func (r *reader) read(message []byte) (t token, v verdict) {
 		}
 		return t, foreign
 	}
-	b := message[at:]
-	if len(b) < r.size || r.whole && (at > 0 || len(b) != r.size) {
-		return t, r.suspect(b)
+	rest := message[at:]
+	if len(rest) < r.size || r.whole && (at > 0 || len(rest) != r.size) {
+		return t, r.suspect(rest)
 	}
-	b = b[:r.size]
+	b := rest[:r.size]
 	body := b[:len(b)-tokenTail]
 	sum, ok := parseHex(b[len(body) : len(b)-1])
 	if !ok || b[len(b)-1] != '~' || uint64(crc32.Checksum(body, castagnoli)) != sum {
-		return t, r.suspect(b)
+		return t, r.suspect(rest)
 	}
 	t, ok = parseHead(body)
 	if !ok {
