@@ -168,7 +168,7 @@ func (w *worker) Message(c *swarm.Conn, _ bool, data []byte, now int64) {
 		n.aside(c, cl, data, now)
 		return
 	}
-	if v == genuine && (t.seq == 0 || t.seq > w.setup.MaxSeq || t.stream != w.stream(c.Number())) {
+	if v == genuine && (t.seq == 0 || t.seq > w.highest(cl) || t.stream != w.stream(c.Number())) {
 		n.counts.Unexpected++ // another's, or never sent
 		return
 	}
@@ -179,6 +179,14 @@ func (w *worker) Message(c *swarm.Conn, _ bool, data []byte, now int64) {
 		return
 	}
 	n.accept(c, cl, t, now)
+}
+
+// highest is the last number that a client may hear of.
+func (w *worker) highest(cl *client) uint32 {
+	if w.setup.Scenario == ScenarioEcho {
+		return cl.sent
+	}
+	return w.setup.MaxSeq
 }
 
 // stream is what the messages of a client are numbered in: its own, or its
