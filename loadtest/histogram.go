@@ -52,9 +52,6 @@ func (h histogram) ms(percentile float64) float64 {
 	return float64(h.hdr.ValueAtPercentile(percentile)) / 1e3
 }
 
-// maxBars bounds Latency.Bars.
-const maxBars = 160
-
 // latency makes the result of a histogram, nil if it is empty.
 func (h histogram) latency() *Latency {
 	if h.count() == 0 {
@@ -75,9 +72,8 @@ func (h histogram) latency() *Latency {
 }
 
 // bars divides the range from the least to the greatest time into bars of the
-// same width on a logarithmic scale.
+// same width on a logarithmic scale: 24 a decade, so 212 at most.
 func (h histogram) bars() (list []Bar) {
-	const perDecade = 24
 	bound, factor := 1.0, 1.1006941712522096 // 10 to the power of 1/24
 	var sum int64
 	for _, b := range h.hdr.Distribution() {
@@ -96,5 +92,5 @@ func (h histogram) bars() (list []Bar) {
 	if sum > 0 {
 		list = append(list, Bar{UpToMS: bound / 1e3, Count: sum})
 	}
-	return list[:min(len(list), maxBars+perDecade)]
+	return list
 }

@@ -78,7 +78,7 @@ func parseHeap(r io.Reader) (int64, error) {
 	for s := bufio.NewScanner(r); s.Scan(); {
 		if rest, ok := strings.CutPrefix(s.Text(), name); ok {
 			v, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
-			if err != nil || v < 0 || v > 1<<60 {
+			if err != nil || !(v >= 0 && v <= 1<<60) {
 				return 0, fmt.Errorf("cannot read %q", s.Text())
 			}
 			return int64(v), nil
