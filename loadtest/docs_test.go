@@ -36,7 +36,7 @@ func TestDocument(t *testing.T) {
 	if found != 2 {
 		t.Errorf("%d templates were found, want 2", found)
 	}
-	for _, field := range []string{"headers", "subprotocols", "steps", "refused", "answers", "bare", "send", "publish"} {
+	for _, field := range []string{"headers", "subprotocols", "steps", "refused", "answers", "bare", "delivery", "send", "publish"} {
 		if !strings.Contains(string(b), "`"+field+"`") {
 			t.Errorf("the field %s is not described", field)
 		}
