@@ -1,0 +1,171 @@
+package loadtest
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"stentor/loadtest/swarm"
+)
+
+// The example of Pusher's documentation of its HTTP API, "Worked authentication
+// example".
+func TestSignPusher(t *testing.T) {
+	const body = `{"name":"foo","channels":["project-3"],"data":"{\"some\":\"data\"}"}`
+	got, err := signPusher(&PusherAuth{Key: "278d425bdf160c739803", Secret: "7ad3773142a6692b25b8"}, "POST", "http://api.pusherapp.com/apps/3/events", body, time.Unix(1353088179, 0))
+	want := "http://api.pusherapp.com/apps/3/events?auth_key=278d425bdf160c739803&auth_timestamp=1353088179&auth_version=1.0" +
+		"&body_md5=ec365a775a4cd0599faeb73354201b6f&auth_signature=da454824c97ba181a32ccc17a72625ba02771f50b50e1e7430e47a1f3f457e6c"
+	if err != nil || got != want {
+		t.Errorf("%s, %v\nwant %s", got, err, want)
+	}
+}
+
+// outletFunc publishes by a function.
+type outletFunc func(channel string, payload []byte) error
+
+func (f outletFunc) publish(_ context.Context, channel string, payload []byte) error {
+	return f(channel, payload)
+}
+func (outletFunc) close() {}
+
+// published runs a schedule with outlets that note what they get.
+func published(t *testing.T, cfg Config, refuse ...func(k int) bool) (p *publisher, got [][]token) {
+	t.Helper()
+	cfg.Scenario, cfg.URL, cfg.Connections, cfg.Rate = ScenarioBroadcast, testURL, 10, max(cfg.Rate, 1e6)
+	plan, err := cfg.resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err = newPublisher(t.Context(), plan, testRun)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.outlets = nil
+	got = make([][]token, len(refuse))
+	var mu sync.Mutex
+	for i, f := range refuse {
+		p.outlets = append(p.outlets, outletFunc(func(channel string, payload []byte) error {
+			mu.Lock()
+			defer mu.Unlock()
+			x, v := newReader(testRun, plan.Size, true).read(payload)
+			if v != genuine || channel != plan.channels[x.stream] {
+				t.Errorf("%q to %s", payload, channel)
+			}
+			got[i] = append(got[i], x)
+			if f(len(got[i])) {
+				return errors.New("no")
+			}
+			return nil
+		}))
+	}
+	p.start(swarm.Now())
+	<-p.done
+	return p, got
+}
+
+// Publication k goes to channel k-1 modulo their number, as the next of its
+// numbers, and is due by the rate.
+func TestSchedule(t *testing.T) {
+	start := int64(1000)
+	p := &publisher{plan: &plan{Config: Config{Rate: 4, Burst: 1}}}
+	if got := []int64{p.due(start, 1), p.due(start, 2), p.due(start, 9)}; !slices.Equal(got, []int64{start, start + 250e6, start + 2e9}) {
+		t.Errorf("due at %v", got)
+	}
+	p.plan.Burst = 3
+	if got := []int64{p.due(start, 1), p.due(start, 3), p.due(start, 4), p.due(start, 6), p.due(start, 7)}; !slices.Equal(got, []int64{start, start, start + 750e6, start + 750e6, start + 1500e6}) {
+		t.Errorf("bursts due at %v", got)
+	}
+	_, got := published(t, Config{Messages: 8, WarmUp: 3, Channels: 3}, func(int) bool { return false })
+	for i, x := range got[0] {
+		if x.stream != uint32(i%3) || x.seq != uint32(i/3+1) || x.warmUp != (i < 3) || x.due-got[0][0].due != int64(i)*1000 {
+			t.Errorf("publication %d is %+v", i+1, x)
+		}
+	}
+	if len(got[0]) != 11 {
+		t.Errorf("%d publications, want 11", len(got[0]))
+	}
+}
+
+// What no outlet's server has accepted is not due.
+func TestPublisherAccount(t *testing.T) {
+	first := func(k int) bool { return k%2 == 0 }
+	second := func(k int) bool { return k%3 != 0 }
+	p, got := published(t, Config{Messages: 130, Channels: 4}, first, second)
+	if !reflect.DeepEqual(got[0], got[1]) && len(got[0]) != 130 {
+		t.Errorf("the outlets got %d and %d", len(got[0]), len(got[1]))
+	}
+	want := map[int][]uint32{}
+	failed := int64(0)
+	for k := 1; k <= 130; k++ {
+		if first(k) {
+			failed++
+		}
+		if second(k) {
+			failed++
+		}
+		if first(k) && second(k) {
+			want[(k-1)%4] = append(want[(k-1)%4], uint32((k-1)/4+1))
+		}
+	}
+	last, unsent := p.account()
+	if !slices.Equal(last, []uint32{33, 33, 32, 32}) || !reflect.DeepEqual(unsent, want) {
+		t.Errorf("%v, unsent %v, want %v", last, unsent, want)
+	}
+	var m Messages
+	p.results(&m)
+	if m.Sent != 130 || m.Failed != failed || !slices.Equal(m.Failures, []Count{{"no", failed}}) || m.Publish.Count != 260-failed {
+		t.Errorf("%+v, want %d failed", m, failed)
+	}
+}
+
+// Another base keeps the path of the request.
+func TestOutletURL(t *testing.T) {
+	for _, c := range []struct{ url, base, want string }{
+		{"http://a/api/publish", "", "http://a/api/publish"},
+		{"http://a/api/publish?x=1", "http://b:1", "http://b:1/api/publish?x=1"},
+		{"http://a/api/{channel}", "https://b/prefix/", "https://b/prefix/api/news"},
+		{"http://a", "http://b", "http://b/"},
+	} {
+		o, err := newHTTPOutlet(&Publish{URL: c.url}, c.base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(o.url.fill(nil, 0, "news", nil)); got != c.want {
+			t.Errorf("%s at %s: %s, want %s", c.url, c.base, got, c.want)
+		}
+	}
+	for _, base := range []string{"b:1", "ftp://b", "http://", "://"} {
+		var fault *Error
+		if _, err := newHTTPOutlet(&Publish{URL: "http://a/"}, base); !errors.As(err, &fault) || !strings.Contains(err.Error(), fmt.Sprintf("%q", base)) {
+			t.Errorf("%q: %v", base, err)
+		}
+	}
+}
+
+// Clients come back in the order of their times.
+func TestRedials(t *testing.T) {
+	var r redials
+	random := rand.New(rand.NewPCG(1, 1))
+	for i := range 1000 {
+		heap.Push(&r, redial{random.Int64N(500), int32(i)})
+	}
+	last, seen := int64(-1), map[int32]bool{}
+	for len(r) > 0 {
+		x := heap.Pop(&r).(redial)
+		if x.at < last || seen[x.number] {
+			t.Fatalf("%+v after %d", x, last)
+		}
+		last, seen[x.number] = x.at, true
+	}
+	if len(seen) != 1000 {
+		t.Errorf("%d of 1000 came", len(seen))
+	}
+}
