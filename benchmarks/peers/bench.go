@@ -22,13 +22,14 @@ type bench struct {
 	progress io.Writer // what is being done
 
 	started time.Time
-	load    float64 // when it began
+	load    float64       // when it began
+	spare   time.Duration // for rounds that others disturb
 	visits  []*comparison.Visit
 }
 
 // newBench prepares a run; Close ends it.
 func newBench(ctx context.Context, plan comparison.Plan, stentor string, entrants []entrant, progress io.Writer) (*bench, error) {
-	b := &bench{plan: plan, entrants: entrants, progress: progress, started: time.Now(), load: proc.Load()}
+	b := &bench{plan: plan, entrants: entrants, progress: progress, started: time.Now(), load: proc.Load(), spare: spare}
 	most := 0
 	for _, l := range plan.Levels {
 		most = max(most, l.Connections)
@@ -45,11 +46,13 @@ func newBench(ctx context.Context, plan comparison.Plan, stentor string, entrant
 }
 
 const (
+	// spare is how long a run may take longer because others disturb it.
+	spare = 2 * time.Minute
 	// timeLimit is after which no further repetition is begun.
 	timeLimit = 25 * time.Minute
 	// visitLimit ends a visit that hangs.
 	visitLimit = 2 * time.Minute
-	// failures of a server with a number of connections, after which it is
+	// mostFailures of a server with a number of connections: after these it is
 	// left out of what remains of that.
 	mostFailures = 2
 )

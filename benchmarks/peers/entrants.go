@@ -1,14 +1,14 @@
 package main
 
 import (
+	"debug/buildinfo"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"debug/buildinfo"
 
 	"stentor/benchmarks/internal/comparison"
 	"stentor/benchmarks/internal/rig"
@@ -46,7 +46,7 @@ func npm(folder, name string) func() (string, error) {
 	return func() (string, error) {
 		b, err := os.ReadFile(filepath.Join(folder, "node_modules", name, "package.json"))
 		if err != nil {
-			return "", fmt.Errorf("it is not installed, see scripts/bench-peers.sh: %w", err)
+			return "", errors.New("it is not installed, see scripts/bench-peers.sh")
 		}
 		var p struct{ Version string }
 		err = json.Unmarshal(b, &p)
@@ -93,7 +93,7 @@ func allEntrants(bin, peers string) []entrant {
 	ours := func() (string, error) { return commit(), nil }
 	return []entrant{
 		{
-			Server: comparison.Server{Name: "floor", Label: "floor (bare system calls)", Kind: comparison.Floor},
+			Server: comparison.Server{Name: "floor", Label: "floor", Kind: comparison.Floor},
 			start: func(r *rig.Rig) (server, error) {
 				f, err := r.StartFloor()
 				return bare{f}, err

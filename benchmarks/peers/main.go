@@ -55,6 +55,7 @@ type options struct {
 	bin     string
 	node    string
 	results string
+	keep    string
 	command string
 	only    string
 	sizes   string
@@ -67,6 +68,7 @@ func parseOptions(args []string) (o options, err error) {
 	flags.StringVar(&o.bin, "bin", "", "`folder` of the servers gorilla, coder, gws and gobwas")
 	flags.StringVar(&o.node, "peers", "", "`folder` benchmarks/peers, for the servers that Node runs")
 	flags.StringVar(&o.results, "results", "", "`folder` to keep the run in as peers-DATE.json, if it is a whole one")
+	flags.StringVar(&o.keep, "keep", "", "`file` to keep the run in, whole or not")
 	flags.StringVar(&o.command, "command", "peers", "the `command` to note in that file")
 	flags.StringVar(&o.only, "only", "", "measure these servers only, a `list` of names with commas")
 	flags.StringVar(&o.sizes, "sizes", "", "measure with these numbers of connections only, a `list` with commas")
@@ -146,16 +148,19 @@ func (b *bench) conclude(w io.Writer, o *options) error {
 		return err
 	}
 	b.warn(w)
-	if o.quick {
-		fmt.Fprintln(w, "this was a trial: the figures mean nothing")
-		return nil
+	path := o.keep
+	if path == "" && o.whole() && o.results != "" {
+		path = filepath.Join(o.results, "peers-"+b.started.UTC().Format(time.DateOnly)+".json")
 	}
-	if o.whole() && o.results != "" {
-		path := filepath.Join(o.results, "peers-"+b.started.UTC().Format(time.DateOnly)+".json")
+	if path != "" {
 		if err := f.Write(path); err != nil {
 			return err
 		}
 		fmt.Fprintf(w, "raw rounds: %s\n", path)
+	}
+	if o.quick {
+		fmt.Fprintln(w, "this was a trial: the figures mean nothing")
+		return nil
 	}
 	fmt.Fprintln(w)
 	for _, t := range f.Targets {
@@ -167,8 +172,8 @@ func (b *bench) conclude(w io.Writer, o *options) error {
 // warn tells what has failed, and how far other processes were in the way.
 func (b *bench) warn(w io.Writer) {
 	for _, v := range b.visits {
-		if v.Error != "" {
-			fmt.Fprintf(w, "failed: %s with %d connections, repetition %d: %s\n", v.Server, v.Connections, v.Repetition, v.Error)
+		if s := v.Failure(); s != "" {
+			fmt.Fprintln(w, s)
 		}
 	}
 	disturbed, all := 0, 0

@@ -183,7 +183,7 @@ func TestWholeRun(t *testing.T) {
 	if err := b.conclude(&text, &options{results: results}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"failed: broken", "absent", "this is no ready line", "TARGET serial_cpu_vs_peers "} {
+	for _, want := range []string{"broken failed with 20 connections, repetition 2: ", "absent could not be measured", "this is no ready line", "TARGET serial_cpu_vs_peers "} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report does not have %q", want)
 		}

@@ -74,7 +74,7 @@ func startSoketi(r *rig.Rig, folder string) (*product, error) {
 		return nil, err
 	}
 	p := &product{Child: c, http: newCaller(r), address: address}
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		err := p.http.json("GET", "http://"+address+"/ready", nil, nil)
 		if err == nil {
 			return p, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"stentor/benchmarks/internal/crowd"
@@ -67,6 +68,18 @@ type Visit struct {
 	Memory      []Memory `json:"memory,omitempty"`
 	Rounds      []Round  `json:"rounds,omitempty"`
 	Paced       []Paced  `json:"paced,omitempty"`
+}
+
+// Failure tells in a line that a visit has failed, empty if it has not.
+func (v *Visit) Failure() string {
+	if v.Error == "" {
+		return ""
+	}
+	line, _, _ := strings.Cut(v.Error, "\n")
+	if v.Connections == 0 {
+		return fmt.Sprintf("%s could not be measured: %.200s", v.Server, line)
+	}
+	return fmt.Sprintf("%s failed with %d connections, repetition %d: %.200s", v.Server, v.Connections, v.Repetition+1, line)
 }
 
 // Clients are of two kinds where a server makes a difference.

@@ -9,14 +9,15 @@ type Plan struct {
 	Size      int `json:"size"`       // bytes of a payload
 	LargeSize int `json:"large_size"` // of one in repetitions that have both
 
-	WarmUps       int           `json:"warm_ups"`
-	SerialRounds  int           `json:"serial_rounds"`
-	BurstRounds   int           `json:"burst_rounds"` // at most, as long as BurstTime lasts
+	SerialRounds  int           `json:"serial_rounds"` // after one to warm up
+	SerialEvents  int           `json:"serial_events"` // deliveries of a round, at least
+	BurstRounds   int           `json:"burst_rounds"`  // at most, as long as BurstTime lasts
 	BurstTime     time.Duration `json:"burst_time_ns"`
 	Burst         int           `json:"burst"`       // publications of Size
 	LargeBurst    int           `json:"large_burst"` // publications of LargeSize
 	PacePerClient time.Duration `json:"pace_per_client_ns"`
 	PacedTime     time.Duration `json:"paced_time_ns"`
+	EchoRounds    int           `json:"echo_rounds"`
 	EchoMessages  int           `json:"echo_messages"` // a round
 	Rest          time.Duration `json:"rest_ns"`       // before memory is read that was not freed
 }
@@ -47,6 +48,11 @@ func (p *Plan) Paced(connections int) int {
 	return max(leastPaced, int(p.PacedTime/p.Interval(connections)))
 }
 
+// Serial is how many publications, one after another, make a round.
+func (p *Plan) Serial(connections int) int {
+	return (p.SerialEvents + connections - 1) / connections
+}
+
 // Interval is the time from one paced publication to the next.
 func (p *Plan) Interval(connections int) time.Duration {
 	return time.Duration(connections) * p.PacePerClient
@@ -57,9 +63,9 @@ func Full() Plan {
 	return Plan{
 		Levels: []Level{{19_000, 5, 5, false}, {5_000, 3, 3, false}, {1_000, 5, 3, true}},
 		Size:   128, LargeSize: 1024,
-		WarmUps: 1, SerialRounds: 3, BurstRounds: 3, BurstTime: time.Second, Burst: 40, LargeBurst: 25,
-		PacePerClient: 20 * time.Microsecond, PacedTime: 1500 * time.Millisecond,
-		EchoMessages: 100_000, Rest: 2 * time.Second,
+		SerialRounds: 3, SerialEvents: 19_000, BurstRounds: 2, BurstTime: time.Second, Burst: 40, LargeBurst: 25,
+		PacePerClient: 20 * time.Microsecond, PacedTime: time.Second,
+		EchoRounds: 2, EchoMessages: 100_000, Rest: 2 * time.Second,
 	}
 }
 
@@ -67,7 +73,7 @@ func Full() Plan {
 func Quick() Plan {
 	p := Full()
 	p.Levels = []Level{{50, 2, 2, true}}
-	p.SerialRounds, p.BurstRounds, p.BurstTime, p.PacedTime = 1, 1, 0, 20*time.Millisecond
-	p.EchoMessages, p.Rest = 1_000, 50*time.Millisecond
+	p.SerialRounds, p.SerialEvents, p.BurstRounds, p.BurstTime, p.PacedTime = 1, 100, 1, 0, 20*time.Millisecond
+	p.EchoRounds, p.EchoMessages, p.Rest = 1, 1_000, 50*time.Millisecond
 	return p
 }

@@ -57,17 +57,21 @@ func CountsCPU() error {
 	if err != nil {
 		return err
 	}
-	const busy = 50 * time.Millisecond // several ticks
-	for start := time.Now(); time.Since(start) < busy; {
+	const (
+		enough = 5 * time.Millisecond
+		limit  = 3 * time.Second // others may be in the way
+	)
+	for start := time.Now(); ; {
+		after, err := CPU(os.Getpid())
+		switch {
+		case err != nil:
+			return err
+		case after-before >= enough:
+			return nil
+		case time.Since(start) > limit:
+			return fmt.Errorf("the kernel counts no run time in /proc/PID/schedstat (%v after %v of work)", after-before, limit)
+		}
 	}
-	after, err := CPU(os.Getpid())
-	if err != nil {
-		return err
-	}
-	if after-before < busy/10 {
-		return fmt.Errorf("the kernel counts no run time in /proc/PID/schedstat (%v after %v of work)", after-before, busy)
-	}
-	return nil
 }
 
 // Busy returns the time that the machine's CPUs have worked so far, all
