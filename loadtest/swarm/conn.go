@@ -15,7 +15,7 @@ type Conn struct {
 	number int32
 	life   uint32 // attempts so far
 	state  state
-	again  bool // to be dialled when the old socket is gone
+	again  bool // waits to be dialled, or for its old socket to be gone first
 	got    bool // the peer's Close frame has come
 	code   uint16
 	// wasReset: a write has found a reset. The kernel tells it once, so that a

@@ -17,12 +17,10 @@ func (c *Conn) Dial(due int64) {
 	if !c.Idle() {
 		return
 	}
-	c.due = due
+	c.due, c.again = due, true
 	if c.state == ended {
-		c.again = true
-		return
+		return // bury goes on
 	}
-	c.state = idle
 	c.loop.waiting.push(attempt{c, 0, due})
 	c.loop.poll.Wake()
 }
@@ -32,7 +30,16 @@ func (c *Conn) Dial(due int64) {
 func (l *Loop) Waiting() (waiting, inFlight int) { return l.waiting.len(), l.inFlight }
 
 // Forget drops what waits to be dialled.
-func (l *Loop) Forget() { l.waiting = queue[attempt]{} }
+func (l *Loop) Forget() {
+	for l.waiting.len() > 0 {
+		l.waiting.pop().conn.again = false
+	}
+	for _, list := range [][]*Conn{l.dying, l.dead} {
+		for _, c := range list {
+			c.again = false
+		}
+	}
+}
 
 // dialWaiting begins attempts, as many as may be under way.
 func (l *Loop) dialWaiting() {
@@ -53,6 +60,7 @@ func (c *Conn) dial() {
 	if c.due == 0 {
 		c.due = now
 	}
+	c.again = false
 	c.life++
 	c.got, c.code, c.wasReset = false, 0, false
 	if c.op.OnRead == nil {

@@ -134,7 +134,6 @@ func (l *Loop) bury() {
 		c.state = idle
 		l.releaseAux(c)
 		if c.again {
-			c.again = false
 			l.waiting.push(attempt{c, 0, c.due})
 		}
 	}
