@@ -24,9 +24,9 @@ func TestHeadInPieces(t *testing.T) {
 	const more = "Server: x\r\n"
 	whole := len(greeting("", more) + frame(0x81, "hello"))
 	received := make(chan int64)
-	cut := 0
+	cuts := make(chan int, 1)
 	at := serve(t, func(c *net.TCPConn, _ *bufio.Reader, r *http.Request) {
-		b := greeting(key(r), more) + frame(0x81, "hello")
+		b, cut := greeting(key(r), more)+frame(0x81, "hello"), <-cuts
 		io.WriteString(c, b[:cut])
 		for n := range received {
 			if n == int64(cut) {
@@ -42,7 +42,8 @@ func TestHeadInPieces(t *testing.T) {
 		message: func(_ *Conn, _ bool, data []byte) { got <- string(data) },
 		closed:  func(_ *Conn, _ bool, why Cause) { got <- string(why) },
 	}})
-	for ; cut < whole; cut++ {
+	for cut := range whole {
+		cuts <- cut
 		var before, now int64
 		s.on(0, func(c *Conn) {
 			before = c.loop.ReceivedBytes
