@@ -75,7 +75,7 @@ func (c *Conn) dial() {
 	c.state = dialing
 	c.op.OnWrite = nil
 	l.poll.Stamp(&c.op, fd)
-	err = unix.Connect(fd, l.swarm.sa)
+	err = unix.Connect(fd, l.target)
 	if err != nil && !errors.Is(err, syscall.EINPROGRESS) {
 		c.fail(causeOf(err), now)
 		return

@@ -26,9 +26,10 @@ type Loop struct {
 	SentBytes     int64 // with headers, without handshakes
 	ReceivedBytes int64 // all
 
-	swarm *Swarm     // fixed
-	poll  *poll.Poll // any goroutine: Wake
-	due   atomic.Int64
+	swarm  *Swarm        // fixed
+	target unix.Sockaddr // unix.Connect writes to it
+	poll   *poll.Poll    // any goroutine: Wake
+	due    atomic.Int64
 
 	mu    sync.Mutex // guards tasks and ended
 	tasks []func()
@@ -64,7 +65,7 @@ const (
 
 func newLoop(s *Swarm, index int) (*Loop, error) {
 	l := &Loop{
-		Index: index, swarm: s, buf: make([]byte, readSize),
+		Index: index, swarm: s, target: address(s.cfg.Target), buf: make([]byte, readSize),
 		random: rand.New(rand.NewPCG(s.cfg.Seed, uint64(index)+1)),
 	}
 	var err error

@@ -53,7 +53,6 @@ type Swarm struct {
 	cfg   Config
 	conns []Conn
 	loops []*Loop
-	sa    unix.Sockaddr
 
 	tick atomic.Int64 // nanoseconds between two ticks
 	done chan struct{}
@@ -78,7 +77,7 @@ func New(cfg Config) (*Swarm, error) {
 	if cfg.MaxMessage == 0 {
 		cfg.MaxMessage = 16 << 20
 	}
-	s := &Swarm{cfg: cfg, conns: make([]Conn, cfg.Clients), sa: address(cfg.Target), done: make(chan struct{})}
+	s := &Swarm{cfg: cfg, conns: make([]Conn, cfg.Clients), done: make(chan struct{})}
 	s.tick.Store(int64(defaultTick))
 	for i := range cfg.Loops {
 		l, err := newLoop(s, i)
