@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	flag.Set("test.parallel", "16") // runs wait for most of their time
+	flag.Set("test.parallel", "24") // runs wait for most of their time
 	os.Exit(kit.Main(m))
 }
 

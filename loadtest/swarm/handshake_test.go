@@ -130,7 +130,7 @@ func TestEnds(t *testing.T) {
 		}, nil, true, "closed by the server with 1001"},
 		"Close with 4321, then RST": {func(c *net.TCPConn, in *bufio.Reader, r *http.Request) {
 			io.WriteString(c, greeting(key(r), "")+closeFrame(4321))
-			ws.ReadFrame(in) // the client's
+			readFrame(in) // the client's
 			reset(c)
 		}, nil, true, "closed by the server with 4321"},
 		"Close without a code": {func(c *net.TCPConn, _ *bufio.Reader, r *http.Request) {
@@ -141,13 +141,13 @@ func TestEnds(t *testing.T) {
 			hold(c)
 		}, nil, true, CloseTimeout},
 		"our Close, no answer": {func(c *net.TCPConn, _ *bufio.Reader, r *http.Request) { greet(c, r); hold(c) }, func(c *Conn) { c.Close(1000) }, true, CloseTimeout},
-		"our Close, then FIN":  {func(c *net.TCPConn, in *bufio.Reader, r *http.Request) { greet(c, r); ws.ReadFrame(in) }, func(c *Conn) { c.Close(1000) }, true, Done},
+		"our Close, then FIN":  {func(c *net.TCPConn, in *bufio.Reader, r *http.Request) { greet(c, r); readFrame(in) }, func(c *Conn) { c.Close(1000) }, true, Done},
 		"our Close, then theirs": {func(c *net.TCPConn, in *bufio.Reader, r *http.Request) {
 			greet(c, r)
-			ws.ReadFrame(in)
+			readFrame(in)
 			io.WriteString(c, closeFrame(1000))
 		}, func(c *Conn) { c.Close(1000) }, true, Done},
-		"our Close, then a reset": {func(c *net.TCPConn, in *bufio.Reader, r *http.Request) { greet(c, r); ws.ReadFrame(in); reset(c) }, func(c *Conn) { c.Close(1000) }, true, Done},
+		"our Close, then a reset": {func(c *net.TCPConn, in *bufio.Reader, r *http.Request) { greet(c, r); readFrame(in); reset(c) }, func(c *Conn) { c.Close(1000) }, true, Done},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,7 +200,7 @@ func TestCloseIsAnswered(t *testing.T) {
 	var log []string
 	c, peer := detached(t, Config{Handler: record(&log)})
 	c.feed([]byte(frame(0x88, "\x03\xf3later")+frame(0x81, "too late")), 0)
-	f, err := ws.ReadFrame(bytes.NewReader(drain(peer)))
+	f, err := readFrame(bytes.NewReader(drain(peer)))
 	if err != nil || f.Header.OpCode != ws.OpClose || !f.Header.Masked || len(log) > 0 {
 		t.Fatalf("%+v, %v, %q", f.Header, err, log)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"stentor/test/kit"
@@ -121,6 +122,15 @@ func (s *Swarm) on(number int, f func(c *Conn)) {
 		close(done)
 	})
 	<-done
+}
+
+// readFrame reads a frame of at most 16 MiB.
+func readFrame(r io.Reader) (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(r); err == nil && f.Header.Length <= 16<<20 {
+		f.Payload = make([]byte, f.Header.Length)
+		_, err = io.ReadFull(r, f.Payload)
+	}
+	return f, err
 }
 
 // detached makes a client with an open connection whose loop does not run: the

@@ -27,7 +27,7 @@ func TestSlowReader(t *testing.T) {
 		io.WriteString(c, greeting(key(r), ""))
 		<-read // nothing is read until then
 		for i := range count {
-			f, err := ws.ReadFrame(in)
+			f, err := readFrame(in)
 			if err != nil || !f.Header.Masked || !f.Header.Fin || f.Header.OpCode != ws.OpBinary {
 				t.Errorf("message %d: %+v, %v", i, f.Header, err)
 				return
@@ -79,7 +79,7 @@ func TestAppendFrame(t *testing.T) {
 	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, 100_000} {
 		payload := bytes.Repeat([]byte("x"), n)
 		b := appendFrame([]byte("before"), ws.OpText, payload, 0x04030201)
-		f, err := ws.ReadFrame(bytes.NewReader(b[len("before"):]))
+		f, err := readFrame(bytes.NewReader(b[len("before"):]))
 		if err != nil || f.Header.OpCode != ws.OpText || !f.Header.Fin || f.Header.Mask != [4]byte{1, 2, 3, 4} || len(b) != len("before")+ws.HeaderSize(f.Header)+n {
 			t.Fatalf("%d bytes: %+v, %v", n, f.Header, err)
 		}
@@ -111,7 +111,7 @@ func TestComeAndGo(t *testing.T) {
 		default:
 			io.WriteString(c, greeting(key(r), "")+frame(0x81, "x")+frame(0x89, "p")+frame(0x01, "unfinished"))
 		}
-		if f, err := ws.ReadFrame(in); err == nil && f.Header.OpCode == ws.OpClose {
+		if f, err := readFrame(in); err == nil && f.Header.OpCode == ws.OpClose {
 			io.WriteString(c, frame(0x88, "\x03\xe8"))
 		}
 	})
