@@ -56,6 +56,8 @@ func (a *account) arrived(seq uint32) arrival {
 		a.faults.mark(seq)
 		a.next = seq + 1
 		return early
+	case a.faults != nil && a.faults.recover(seq):
+		return late
 	case a.faults == nil || a.faults.first == 0 || a.faults.has(seq):
 		return again
 	default:
@@ -106,6 +108,19 @@ func (a *account) skip(seq uint32) {
 	}
 	a.faults.away = append(a.faults.away, span{next, seq})
 	a.next = seq
+}
+
+// recover reports whether a number was sent while the client was away and has
+// not come since, and notes that it has: a server with a history sends it late.
+func (f *faults) recover(seq uint32) bool {
+	for i, s := range f.away {
+		if seq < s.from || seq >= s.to {
+			continue
+		}
+		f.away = slices.Replace(f.away, i, i+1, span{s.from, seq}, span{seq + 1, s.to})
+		return true
+	}
+	return false
 }
 
 // missed returns how many numbers were skipped, but for those that were never

@@ -15,10 +15,12 @@ type model struct {
 func newModel() *model { return &model{come: map[uint32]bool{}, away: map[uint32]bool{}, next: 1} }
 
 func (m *model) arrived(seq uint32) arrival {
-	was, known := m.next, m.come[seq] || m.away[seq]
+	was := m.next
 	m.next = max(m.next, seq+1)
 	switch {
-	case known:
+	case m.away[seq]: // the server has kept it
+		delete(m.away, seq)
+	case m.come[seq]:
 		return again
 	case seq == was:
 		m.come[seq] = true

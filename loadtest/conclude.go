@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"time"
 
 	"stentor/loadtest/host"
 	"stentor/loadtest/swarm"
@@ -11,14 +12,11 @@ import (
 
 // conclude asks the workers for their accounts and makes the result.
 func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
-	finish := &finishOrder{}
 	if p := r.publisher.Load(); p != nil {
 		p.halt()
 		<-p.done
-		finish.Published, finish.Unsent = p.account()
-	} else {
-		finish.Published = make([]uint32, len(r.plan.channels))
 	}
+	finish := r.account()
 	if _, err := r.all(&order{Halt: true}); err != nil {
 		return nil, err
 	}
@@ -30,12 +28,7 @@ func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
 	r.mu.Lock()
 	r.closePhase(r.since(swarm.Now()))
 	r.mu.Unlock()
-	r.watch.mu.Lock()
-	if r.watch.last.at != 0 {
-		r.watch.last.at -= int64(momentEvery) // whatever is left makes a moment
-	}
-	r.watch.mu.Unlock()
-	if err := r.watch.look(); err != nil {
+	if err := r.watch.lookAgain(); err != nil {
 		return nil, err
 	}
 	answers, err := r.all(&order{Finish: finish})
@@ -90,7 +83,7 @@ func thisMachine() Machine {
 
 func (p *plan) runConfig() RunConfig {
 	c := RunConfig{
-		Scenario: p.Scenario, URL: p.URL, Dialect: p.dialect.Name, Connections: p.Connections, Rate: p.Rate,
+		Scenario: p.Scenario, URL: MaskURL(p.URL), Dialect: p.dialect.Name, Connections: p.Connections, Rate: p.Rate,
 		Concurrency: p.Concurrency, WarmUp: p.WarmUp, DurationS: p.Duration.Seconds(), ConnectRate: p.ConnectRate,
 		Workers: p.workers, Publish: p.Publish, Seed: p.Seed,
 	}
@@ -153,8 +146,8 @@ func (r *run) churnResult(c *counts, h histogram) *Churn {
 	x := &Churn{
 		Connects: h.count(), Disconnects: c.Disconnects, Failed: c.Failed - r.atBegin.Failed, Latency: h.latency(),
 	}
-	if s := r.done.at.Sub(r.begin.at).Seconds(); s > 0 && !r.begin.at.IsZero() {
-		x.RateS = float64(x.Connects) / s
+	if wall := min(r.window(), r.plan.Duration).Seconds(); wall > 0 {
+		x.RateS = float64(x.Connects) / wall
 	}
 	if c.Behind > 0 {
 		r.note("%d times a client was not back yet when its turn came again: the server, or this tool, cannot follow at this rate", c.Behind)
@@ -170,6 +163,18 @@ const (
 	wholeShare = 0.95
 )
 
+// window is how long was measured: to the last message, if there were any.
+func (r *run) window() time.Duration {
+	if r.begin.at.IsZero() || r.done.at.IsZero() {
+		return 0
+	}
+	wall := r.done.at.Sub(r.begin.at)
+	if last := r.atDone.Last; last != 0 && r.plan.Scenario != ScenarioStorm {
+		wall = min(wall, time.Duration(last-r.begin.clock))
+	}
+	return max(0, wall)
+}
+
 // usageResult tells what tool and server took.
 func (r *run) usageResult(result *Result, lag, send histogram) {
 	cores := float64(result.Machine.Cores)
@@ -178,10 +183,10 @@ func (r *run) usageResult(result *Result, lag, send histogram) {
 	u.PeakShare = r.watch.peakCPU
 	end := r.measure(context.Background(), false)
 	u.CPUSeconds, u.RSSBytes = end.own.CPU.Seconds(), r.connected.own.RSS
-	if n := r.watch.state().Succeeded; n > 0 && !r.connected.at.IsZero() {
+	if n := result.Connect.Succeeded; n > 0 && !r.connected.at.IsZero() {
 		u.RSSEach = float64(r.connected.own.RSS-r.empty.own.RSS) / float64(n)
 	}
-	if wall := r.done.at.Sub(r.begin.at).Seconds(); !r.begin.at.IsZero() && wall > 0 {
+	if wall := r.window().Seconds(); wall > 0 {
 		u.CPUShare = max(0, (r.done.own.CPU-r.begin.own.CPU).Seconds()/wall/cores)
 		u.MachineShare = max(0, (r.done.busy-r.begin.busy).Seconds()/wall/cores)
 	}
@@ -200,7 +205,7 @@ func (r *run) usageResult(result *Result, lag, send histogram) {
 }
 
 func (r *run) serverResult(result *Result) {
-	ok := !r.connected.at.IsZero()
+	ok := !r.connected.at.IsZero() && (len(r.plan.PIDs) == 0 || r.connected.server.RSS > 0) // it may have crashed
 	n := float64(result.Connect.Succeeded)
 	if !ok || n == 0 || len(r.plan.PIDs) == 0 && len(r.plan.Metrics) == 0 {
 		return

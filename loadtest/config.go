@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ type Config struct {
 	Connections int
 	ConnectRate float64       // new connections a second; 0: as fast as handshakes end
 	InFlight    int           // handshakes under way at once in all; 0: 512
-	Timeout     time.Duration // until a connection is ready; 0: 10 s
+	Timeout     time.Duration // of a handshake, and again of subscribing; 0: 10 s
 
 	// Dialect is how to subscribe and publish. nil: by DialectName, or, if that is
 	// empty too, by the URL's path: /echo, /raw/..., /app/... (Pusher), else native.
@@ -87,7 +88,7 @@ type plan struct {
 
 const maxConnections = 10_000_000
 
-// resolve checks a Config and fills in its defaults. resolver may be nil.
+// resolve checks a Config and fills in its defaults.
 func (c Config) resolve() (*plan, error) {
 	p := &plan{Config: c}
 	for _, f := range []func() error{p.checkScenario, p.resolveURL, p.resolveDialect, p.resolveLoad, p.resolveThresholds, p.resolveSources, p.resolveWorkers} {
@@ -112,8 +113,11 @@ func (p *plan) checkScenario() error {
 
 func (p *plan) resolveURL() error {
 	u, err := url.Parse(strings.NewReplacer("{n}", "0", "{channel}", "c").Replace(p.URL))
-	if err != nil || u.Host == "" {
+	if err != nil || u.Hostname() == "" {
 		return fmt.Errorf("URL %q: want ws://host:port/path", p.URL)
+	}
+	if u.User != nil {
+		return errors.New("a name and password in the URL would not be sent: put an Authorization header into a template")
 	}
 	switch u.Scheme {
 	case "ws", "http":
@@ -149,7 +153,7 @@ func (p *plan) resolveURL() error {
 }
 
 // resolveDialect chooses the dialect and names the channels.
-func (p *plan) resolveDialect() error {
+func (p *plan) resolveDialect() (err error) {
 	path, _, _ := strings.Cut(p.path, "?")
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	name := p.DialectName
@@ -177,7 +181,9 @@ func (p *plan) resolveDialect() error {
 	case name == "raw":
 		p.dialect = Raw(base, secret)
 		if p.Channel == "" && !strings.Contains(path, "{channel}") {
-			p.Channel = parts[len(parts)-1]
+			if p.Channel, err = url.PathUnescape(parts[len(parts)-1]); err != nil {
+				return fmt.Errorf("URL %q: %w", p.URL, err)
+			}
 		}
 	case name == "native":
 		p.dialect = Native(base, secret)
@@ -204,6 +210,9 @@ func (p *plan) resolveDialect() error {
 	}
 	if p.Channels > 1 && p.dialect.Name == "raw" && !strings.Contains(path, "{channel}") {
 		return errors.New("several channels need {channel} in the path of a raw URL: /raw/{channel}")
+	}
+	if p.Channels > 1 && p.PublishWS && !strings.Contains(p.dialect.Send, "{channel}") {
+		return fmt.Errorf("dialect %s publishes by a WebSocket to the channel of its own only: use one channel, or publish by HTTP", p.dialect.Name)
 	}
 	for i := range p.Channels {
 		name := p.Channel
@@ -323,3 +332,9 @@ func (p *plan) resolveThresholds() error {
 	}
 	return nil
 }
+
+// secretParameters are those of a URL that nobody else should read.
+var secretParameters = regexp.MustCompile(`([?&](?:token|secret|password|auth|access_token|key|signature)=)[^&#]*`)
+
+// MaskURL leaves secrets out of a URL's query.
+func MaskURL(s string) string { return secretParameters.ReplaceAllString(s, "${1}***") }

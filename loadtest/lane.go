@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/gobwas/ws"
 
@@ -13,6 +14,7 @@ import (
 type client struct {
 	account account
 	sentAt  int64  // echo in a closed loop: when the message under way was sent, 0 if none is
+	since   int64  // storm: when it was back; churn: when it was to be replaced, until it is
 	sent    uint32 // echoes
 	stage   stage
 	step    uint8
@@ -147,11 +149,15 @@ func (n *lane) becameReady(c *swarm.Conn, cl *client, now int64) {
 	took := now - c.Due()
 	switch {
 	case cl.gone:
-		cl.gone, cl.rejoin, cl.tries = false, true, 0
+		cl.gone, cl.rejoin, cl.tries, cl.since = false, true, 0, now
 		n.counts.Returned++
 		n.counts.ReturnedFirst = earliest(n.counts.ReturnedFirst, now)
 		n.returns = append(n.returns, now)
 	case n.churning.every != 0: // halted or not
+		if cl.since != 0 {
+			took = now - cl.since
+		}
+		cl.since, cl.tries = 0, 0
 		n.churned.record(took)
 	default:
 		n.connects.record(took)
@@ -163,22 +169,27 @@ func (n *lane) becameReady(c *swarm.Conn, cl *client, now int64) {
 // Message accounts for what has come.
 func (w *worker) Message(c *swarm.Conn, _ bool, data []byte, now int64) {
 	n, cl := w.of(c)
-	t, v := w.reader.read(data)
+	t, v, end := w.reader.read(data)
 	if v == foreign {
 		n.aside(c, cl, data, now)
-		return
 	}
-	if v == genuine && (t.seq == 0 || t.seq > w.highest(cl) || t.stream != w.stream(c.Number())) {
-		n.counts.Unexpected++ // another's, or never sent
-		return
+	life := c.Due()
+	for {
+		switch {
+		case v == corrupted:
+			n.counts.Corrupted++
+			cl.account.spoiled()
+			n.answered(c, cl, now)
+		case v == genuine && (t.seq == 0 || t.seq > w.highest(cl) || t.stream != w.stream(c.Number())):
+			n.counts.Unexpected++ // another's, or never sent
+		case v == genuine:
+			n.accept(c, cl, t, now)
+		}
+		if data = data[end:]; end == 0 || w.reader.whole || !bytes.Contains(data, []byte(tokenMark)) || c.Due() != life {
+			return
+		}
+		t, v, end = w.reader.read(data)
 	}
-	if v == corrupted {
-		n.counts.Corrupted++
-		cl.account.spoiled()
-		n.answered(c, cl, now)
-		return
-	}
-	n.accept(c, cl, t, now)
 }
 
 // highest is the last number that a client may hear of.
@@ -200,9 +211,12 @@ func (w *worker) stream(number int) uint32 {
 
 // accept takes a whole message of this run.
 func (n *lane) accept(c *swarm.Conn, cl *client, t token, now int64) {
-	if cl.rejoin {
-		cl.rejoin = false
+	switch {
+	case cl.gone: // before the answer to its subscription
 		cl.account.skip(t.seq)
+	case cl.rejoin:
+		cl.rejoin = false
+		cl.account.skip(n.worker.setup.Schedule.missedBefore(t, cl.account.expected(), cl.since))
 	}
 	switch cl.account.arrived(t.seq) {
 	case again:
@@ -226,12 +240,9 @@ func (n *lane) accept(c *swarm.Conn, cl *client, t token, now int64) {
 // aside takes a message that has nothing to do with the run: of the dialect, or
 // of nobody.
 func (n *lane) aside(c *swarm.Conn, cl *client, data []byte, now int64) {
-	w, d := n.worker, &n.worker.setup.Dialect
-	for i := range w.answers {
-		if string(data) == w.answers[i].To {
-			c.Write(ws.OpText, []byte(w.answers[i].Send))
-			return
-		}
+	d := &n.worker.setup.Dialect
+	if n.reply(c, data) {
+		return
 	}
 	switch {
 	case cl.stage == subscribing:
@@ -241,6 +252,22 @@ func (n *lane) aside(c *swarm.Conn, cl *client, data []byte, now int64) {
 	case !known(data), d.Delivery != "" && bytes.Contains(data, []byte(d.Delivery)):
 		n.counts.Unexpected++
 	}
+}
+
+// reply answers the server's own pings. They may stand with others in a message,
+// a line each.
+func (n *lane) reply(c *swarm.Conn, data []byte) (all bool) {
+	answers := n.worker.answers
+	all = len(answers) > 0
+	for line := range bytes.Lines(data) {
+		i := slices.IndexFunc(answers, func(a Answer) bool { return string(bytes.TrimRight(line, "\n")) == a.To })
+		if i >= 0 {
+			c.Write(ws.OpText, []byte(answers[i].Send))
+		} else {
+			all = false
+		}
+	}
+	return all
 }
 
 // known reports whether a message of a dialect with envelopes is plausible: an
@@ -264,7 +291,7 @@ func (w *worker) Closed(c *swarm.Conn, opened bool, why swarm.Cause, now int64) 
 			return
 		}
 		n.counts.Dropped++
-		n.errors[why]++
+		n.fault(why)
 		n.lostConnection(c, cl, now)
 	case n.halted && why == swarm.Done:
 	default:
@@ -272,9 +299,20 @@ func (w *worker) Closed(c *swarm.Conn, opened bool, why swarm.Cause, now int64) 
 			why = unwantedCause
 		}
 		n.counts.Failed++
-		n.errors[why]++
+		n.fault(why)
 		if cl.gone || n.churning.on {
 			n.tryAgain(c, cl, now)
 		}
 	}
+}
+
+// mostCauses bounds how many causes are told apart: a server could make up a new
+// one for each connection.
+const mostCauses = 100
+
+func (n *lane) fault(why swarm.Cause) {
+	if _, ok := n.errors[why]; !ok && len(n.errors) >= mostCauses {
+		why = "other causes"
+	}
+	n.errors[why]++
 }

@@ -21,16 +21,15 @@ type order struct {
 	Echo     *echoOrder
 	Churn    *churnOrder
 	Drop     *dropOrder
-	Halt     bool // send, dial and churn no more
+	Halt     bool         // send, dial and churn no more
+	Missing  *finishOrder // how much of it has not come yet. Answer.Missing
 	Finish   *finishOrder
-	Close    bool // all connections, with a closing handshake
 }
 
 // answer is what a worker has to say to an order.
 type answer struct {
 	Err      string
-	PID      int
-	Dropped  int
+	Missing  int64
 	Ready    []int // clients that are ready, by channel
 	Snapshot *snapshot
 	Final    *final
@@ -54,7 +53,8 @@ type setup struct {
 	Dialect  Dialect
 	Channels []string // client n is on number n modulo their number
 	Size     int
-	MaxSeq   uint32 // no message has a higher number
+	MaxSeq   uint32   // no message has a higher number
+	Schedule schedule // of publications
 	Return   returnPolicy
 }
 
@@ -99,6 +99,7 @@ type dropOrder struct {
 
 // finishOrder asks for the account.
 type finishOrder struct {
+	Start     int64            // when the first publication was due
 	Published []uint32         // by channel: the last number
 	Unsent    map[int][]uint32 // by channel: numbers that nobody has accepted
 }

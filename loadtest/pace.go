@@ -165,6 +165,7 @@ func (n *lane) lostConnection(c *swarm.Conn, cl *client, now int64) {
 		return
 	}
 	if n.churning.on {
+		cl.since = now
 		n.tryAgain(c, cl, now)
 	}
 }
@@ -200,8 +201,7 @@ func jitter(r *rand.Rand, most time.Duration) int64 {
 
 // drop drops a share of the connections, and has all come back that are lost
 // from here on.
-func (w *worker) drop(o *dropOrder) int {
-	dropped := make([]int, len(w.lanes))
+func (w *worker) drop(o *dropOrder) {
 	w.pace(time.Millisecond)
 	w.each(func(n *lane) {
 		n.returning = true
@@ -209,17 +209,11 @@ func (w *worker) drop(o *dropOrder) int {
 		n.clients(func(i int, cl *client) {
 			if cl.stage == ready && n.loop.Random().Float64() < o.Share {
 				c := w.swarm.Conn(i)
-				dropped[n.index]++
 				c.Abort()
 				n.goes(c, cl, now)
 			}
 		})
 	})
-	sum := 0
-	for _, d := range dropped {
-		sum += d
-	}
-	return sum
 }
 
 // churnPlan ends connections and opens them again.
@@ -254,9 +248,12 @@ func (p *churnPlan) proceed(n *lane, now int64) {
 		p.next = (p.next + 1) % n.size()
 		c, cl := n.worker.swarm.Conn(number), &n.worker.clients[number]
 		if cl.stage != ready {
-			n.counts.Behind++
+			if cl.since != 0 { // else it was never there
+				n.counts.Behind++
+			}
 			continue
 		}
+		cl.since = due
 		n.counts.Disconnects++
 		c.Close(1000)
 	}

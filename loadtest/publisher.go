@@ -2,25 +2,14 @@ package loadtest
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/md5"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
-	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
 
 	"stentor/loadtest/swarm"
 )
@@ -32,15 +21,18 @@ type publisher struct {
 	run     uint32
 	outlets []outlet
 
+	began   int64 // when the first publication is due; set by start
 	halted  chan struct{}
 	once    sync.Once
+	ctx     context.Context // of publications; ends some time after halt
+	cancel  context.CancelFunc
 	done    chan struct{} // closed when all outlets have ended
 	highest atomic.Int64  // the last publication that any outlet has begun
 
 	mu       sync.Mutex // guards what follows
-	accepted []uint64   // bit k-1: some outlet's server has accepted publication k
+	accepted numbers    // publications that some outlet's server has accepted
+	refused  numbers    // those that some outlet's server has not
 	failures map[string]int64
-	failed   int64
 	took     histogram // until a server has answered
 	lag      histogram // how late publications were begun
 }
@@ -59,6 +51,7 @@ func newPublisher(ctx context.Context, p *plan, run uint32) (*publisher, error) 
 		plan: p, run: run, halted: make(chan struct{}), done: make(chan struct{}),
 		failures: map[string]int64{}, took: newHistogram(), lag: newHistogram(),
 	}
+	pub.ctx, pub.cancel = context.WithCancel(context.Background())
 	if p.PublishWS {
 		o, err := dialOutlet(ctx, p)
 		if err != nil {
@@ -83,9 +76,10 @@ func newPublisher(ctx context.Context, p *plan, run uint32) (*publisher, error) 
 
 // start publishes from start on, Config.messages times, or until halt.
 func (p *publisher) start(start int64) {
+	p.began = start
 	var wg sync.WaitGroup
 	for _, o := range p.outlets {
-		wg.Go(func() { p.serve(o, start) })
+		wg.Go(func() { p.serve(o) })
 	}
 	go func() {
 		wg.Wait()
@@ -93,14 +87,15 @@ func (p *publisher) start(start int64) {
 	}()
 }
 
-// serve goes through the schedule for one outlet.
-func (p *publisher) serve(o outlet, start int64) {
+// serve goes through the schedule for one outlet, one publication at a time, so
+// that they stay in order.
+func (p *publisher) serve(o outlet) {
 	defer o.close()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	s := p.plan.schedule()
 	var payload []byte
+	var free int64 // when the outlet had done with the publication before
 	for k := int64(1); p.plan.messages == 0 || k <= int64(p.plan.messages); k++ {
-		due := p.due(start, k)
+		due := p.began + s.due(k)
 		if !p.wait(due) {
 			return
 		}
@@ -111,20 +106,16 @@ func (p *publisher) serve(o outlet, start int64) {
 		}
 		began := swarm.Now()
 		raise(&p.highest, k)
-		channels := int64(len(p.plan.channels))
-		t := token{run: p.run, stream: uint32((k - 1) % channels), seq: uint32((k-1)/channels) + 1, due: due, warmUp: k <= int64(p.plan.WarmUp)}
+		channel, seq := s.place(k)
+		t := token{run: p.run, stream: uint32(channel), seq: seq, due: due, warmUp: k <= int64(p.plan.WarmUp)}
 		payload = appendToken(payload[:0], t, p.plan.Size)
-		one, stop := context.WithTimeout(ctx, requestTimeout)
-		err := o.publish(one, p.plan.channels[t.stream], payload)
+		one, stop := context.WithTimeout(p.ctx, requestTimeout)
+		err := o.publish(one, p.plan.channels[channel], payload)
 		stop()
-		p.note(k, due, began, swarm.Now(), err)
+		ended := swarm.Now()
+		p.note(k, due, began-max(due, free), ended, err)
+		free = ended
 	}
-}
-
-// due is when publication k is due: with the others of its burst.
-func (p *publisher) due(start, k int64) int64 {
-	burst := int64(p.plan.Burst)
-	return start + int64(float64((k-1)/burst*burst)/p.plan.Rate*1e9)
 }
 
 // wait sleeps until due and reports whether the publisher goes on.
@@ -154,27 +145,52 @@ func raise(v *atomic.Int64, to int64) {
 	}
 }
 
-// note keeps how a publication went.
-func (p *publisher) note(k, due, began, ended int64, err error) {
+// note keeps how a publication went. lag is how late this tool was with it, not
+// the server with the one before.
+func (p *publisher) note(k, due, lag, ended int64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lag.record(began - due)
+	p.lag.record(lag)
 	if err != nil {
-		p.failed++
-		p.failures[publishCause(err)]++
+		p.refused.set(k)
+		cause := publishCause(err)
+		if _, ok := p.failures[cause]; !ok && len(p.failures) >= mostCauses {
+			cause = "other causes"
+		}
+		p.failures[cause]++
 		return
 	}
 	if k > int64(p.plan.WarmUp) {
 		p.took.record(ended - due)
 	}
-	for int((k-1)/64) >= len(p.accepted) {
-		p.accepted = append(p.accepted, 0)
-	}
-	p.accepted[(k-1)/64] |= 1 << ((k - 1) % 64)
+	p.accepted.set(k)
 }
 
-// halt ends the schedule; the publication in turn is ended.
-func (p *publisher) halt() { p.once.Do(func() { close(p.halted) }) }
+// numbers is a set of numbers from 1.
+type numbers []uint64
+
+func (b *numbers) set(k int64) {
+	for int((k-1)/64) >= len(*b) {
+		*b = append(*b, 0)
+	}
+	(*b)[(k-1)/64] |= 1 << ((k - 1) % 64)
+}
+
+func (b numbers) has(k int64) bool {
+	i := int((k - 1) / 64)
+	return i < len(b) && b[i]>>((k-1)%64)&1 == 1
+}
+
+// mercy is how long a publication under way has after halt.
+const mercy = time.Second
+
+// halt ends the schedule, and soon the publication under way.
+func (p *publisher) halt() {
+	p.once.Do(func() {
+		close(p.halted)
+		time.AfterFunc(mercy, p.cancel)
+	})
+}
 
 // published returns how many publications were begun.
 func (p *publisher) published() int64 { return p.highest.Load() }
@@ -184,228 +200,50 @@ func (p *publisher) published() int64 { return p.highest.Load() }
 func (p *publisher) account() (published []uint32, unsent map[int][]uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	channels := int64(len(p.plan.channels))
-	published, unsent = make([]uint32, channels), map[int][]uint32{}
+	s := p.plan.schedule()
+	published, unsent = make([]uint32, s.Channels), map[int][]uint32{}
 	for k := int64(1); k <= p.published(); k++ {
-		ch, seq := int((k-1)%channels), uint32((k-1)/channels)+1
-		published[ch] = seq
-		if i := int((k - 1) / 64); i >= len(p.accepted) || p.accepted[i]>>((k-1)%64)&1 == 0 {
-			unsent[ch] = append(unsent[ch], seq)
+		channel, seq := s.place(k)
+		published[channel] = seq
+		if !p.accepted.has(k) {
+			unsent[channel] = append(unsent[channel], seq)
 		}
 	}
 	return published, unsent
-}
-
-// statusError is an answer that is no success.
-type statusError struct {
-	status int
-	body   string
-}
-
-func (e *statusError) Error() string { return fmt.Sprintf("HTTP status %d: %s", e.status, e.body) }
-
-// publishCause names an error so that equal ones can be counted.
-func publishCause(err error) string {
-	var status *statusError
-	var sys *net.OpError
-	switch {
-	case errors.As(err, &status):
-		return status.Error()
-	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer within " + requestTimeout.String()
-	case errors.As(err, &sys):
-		return sys.Op + ": " + sys.Err.Error()
-	}
-	return err.Error()
-}
-
-// httpOutlet publishes by HTTP.
-type httpOutlet struct {
-	how    *Publish
-	client *http.Client
-	url    text
-	body   text
-	static bool // the URL has no placeholder
-	buf    []byte
-}
-
-// newHTTPOutlet makes an outlet, at another base URL if that is not empty.
-func newHTTPOutlet(p *Publish, base string) (*httpOutlet, error) {
-	target := p.URL
-	if base != "" {
-		u, err := url.Parse(base)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, faultf("publish: %q is no http://host:port", base)
-		}
-		_, rest, _ := strings.Cut(target, "://")
-		path := "/"
-		if i := strings.IndexByte(rest, '/'); i >= 0 {
-			path = rest[i:]
-		}
-		target = u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/") + path
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.Proxy = nil
-	return &httpOutlet{
-		how: p, client: &http.Client{Transport: transport}, url: cut(target), body: cut(p.Body),
-	}, nil
-}
-
-func (o *httpOutlet) publish(ctx context.Context, channel string, payload []byte) error {
-	o.buf = o.url.fill(o.buf[:0], 0, url.PathEscape(channel), payload)
-	target := string(o.buf)
-	body := string(o.body.fill(o.buf[:0], 0, channel, payload))
-	method := o.how.Method
-	if method == "" {
-		method = http.MethodPost
-	}
-	if o.how.Pusher != nil {
-		var err error
-		if target, err = signPusher(o.how.Pusher, method, target, body, time.Now()); err != nil {
-			return err
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	for name, value := range o.how.Headers {
-		req.Header.Set(name, value)
-		if http.CanonicalHeaderKey(name) == "Host" {
-			req.Host = value
-		}
-	}
-	resp, err := o.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		s := strings.ToValidUTF8(strings.TrimSpace(string(said)), "?")
-		return &statusError{resp.StatusCode, s[:min(len(s), 200)]}
-	}
-	return nil
-}
-
-func (o *httpOutlet) close() { o.client.CloseIdleConnections() }
-
-// signPusher adds the parameters by which Pusher's HTTP API knows an app:
-// HMAC-SHA256 over method, path and sorted parameters, MD5 of the body among
-// them.
-func signPusher(a *PusherAuth, method, target, body string, now time.Time) (string, error) {
-	u, err := url.Parse(target)
-	if err != nil {
-		return "", err
-	}
-	sum := md5.Sum([]byte(body))
-	q := u.Query()
-	q.Set("auth_key", a.Key)
-	q.Set("auth_timestamp", strconv.FormatInt(now.Unix(), 10))
-	q.Set("auth_version", "1.0")
-	q.Set("body_md5", hex.EncodeToString(sum[:]))
-	mac := hmac.New(sha256.New, []byte(a.Secret))
-	mac.Write([]byte(method + "\n" + u.EscapedPath() + "\n" + q.Encode()))
-	u.RawQuery = q.Encode() + "&auth_signature=" + hex.EncodeToString(mac.Sum(nil))
-	return u.String(), nil
-}
-
-// wsOutlet publishes by a WebSocket client, which goes through the steps of the
-// dialect first. It reads whatever comes, and lets it be.
-type wsOutlet struct {
-	conn net.Conn
-	send text
-	ends chan error
-	buf  []byte
-}
-
-func dialOutlet(ctx context.Context, p *plan) (*wsOutlet, error) {
-	send := p.dialect.Send
-	if send == "" {
-		send = "{payload}"
-	}
-	o := &wsOutlet{send: cut(send), ends: make(chan error, 1)}
-	path := cut(p.path)
-	target := "ws://" + p.host + string(path.fill(nil, p.Connections, p.channels[0], nil))
-	header := http.Header{}
-	for name, value := range p.dialect.Headers {
-		header.Set(name, value)
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
-	defer cancel()
-	dialer := ws.Dialer{Header: ws.HandshakeHeaderHTTP(header), Protocols: p.dialect.Subprotocols, Host: p.dialect.Headers["Host"]}
-	header.Del("Host")
-	conn, early, _, err := dialer.Dial(ctx, target)
-	if err != nil {
-		return nil, err
-	}
-	o.conn = conn
-	var from io.Reader = conn
-	if early != nil {
-		from = io.MultiReader(early, conn)
-	}
-	rw := struct {
-		io.Reader
-		io.Writer
-	}{from, conn}
-	conn.SetDeadline(time.Now().Add(p.Timeout))
-	for _, s := range p.dialect.Steps {
-		if s.Send != "" {
-			t := cut(s.Send)
-			err = wsutil.WriteClientText(conn, t.fill(nil, p.Connections, p.channels[0], nil))
-		}
-		for err == nil && s.Wait != "" {
-			var b []byte
-			if b, err = wsutil.ReadServerText(rw); err == nil && has(b, p.dialect.Refused) {
-				err = fmt.Errorf("the server refused: %.200s", b)
-			}
-			if err == nil && strings.Contains(string(b), s.Wait) {
-				break
-			}
-		}
-		if err != nil {
-			conn.Close()
-			return nil, err
-		}
-	}
-	conn.SetDeadline(time.Time{})
-	go func() {
-		for {
-			if _, _, err := wsutil.ReadServerData(rw); err != nil {
-				o.ends <- err
-				return
-			}
-		}
-	}()
-	return o, nil
-}
-
-func (o *wsOutlet) publish(ctx context.Context, channel string, payload []byte) error {
-	select {
-	case err := <-o.ends:
-		o.ends <- err
-		return err
-	default:
-	}
-	if end, ok := ctx.Deadline(); ok {
-		o.conn.SetWriteDeadline(end)
-	}
-	o.buf = o.send.fill(o.buf[:0], 0, channel, payload)
-	return wsutil.WriteClientText(o.conn, o.buf)
-}
-
-func (o *wsOutlet) close() {
-	o.conn.Close()
-	<-o.ends
 }
 
 // results fills in what the publisher knows.
 func (p *publisher) results(m *Messages) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m.Sent, m.Failed, m.Publish = p.published(), p.failed, p.took.latency()
+	m.Sent, m.Publish = p.published(), p.took.latency()
+	for k := int64(1); k <= m.Sent; k++ {
+		switch {
+		case !p.accepted.has(k):
+			m.Failed++
+		case p.refused.has(k):
+			m.Partly++
+		}
+	}
 	m.Failures = sorted(maps.Clone(p.failures))
+}
+
+// publishCause names an error so that equal ones can be counted.
+func publishCause(err error) string {
+	var status *statusError
+	var sys *net.OpError
+	var request *url.Error // its text has the URL, with a signature perhaps
+	switch {
+	case errors.As(err, &status):
+		return status.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer within " + requestTimeout.String()
+	case errors.Is(err, context.Canceled):
+		return "no answer when the run ended"
+	case errors.As(err, &sys):
+		return sys.Op + ": " + sys.Err.Error()
+	case errors.As(err, &request):
+		return request.Err.Error()
+	}
+	return err.Error()
 }

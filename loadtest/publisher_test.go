@@ -55,7 +55,7 @@ func published(t *testing.T, cfg Config, refuse ...func(k int) bool) (p *publish
 		p.outlets = append(p.outlets, outletFunc(func(channel string, payload []byte) error {
 			mu.Lock()
 			defer mu.Unlock()
-			x, v := newReader(testRun, plan.Size, true).read(payload)
+			x, v, _ := newReader(testRun, plan.Size, true).read(payload)
 			if v != genuine || channel != plan.channels[x.stream] {
 				t.Errorf("%q to %s", payload, channel)
 			}
@@ -75,12 +75,12 @@ func published(t *testing.T, cfg Config, refuse ...func(k int) bool) (p *publish
 // numbers, and is due by the rate.
 func TestSchedule(t *testing.T) {
 	start := int64(1000)
-	p := &publisher{plan: &plan{Config: Config{Rate: 4, Burst: 1}}}
-	if got := []int64{p.due(start, 1), p.due(start, 2), p.due(start, 9)}; !slices.Equal(got, []int64{start, start + 250e6, start + 2e9}) {
+	p := &schedule{Rate: 4, Burst: 1, Channels: 1}
+	if got := []int64{start + p.due(1), start + p.due(2), start + p.due(9)}; !slices.Equal(got, []int64{start, start + 250e6, start + 2e9}) {
 		t.Errorf("due at %v", got)
 	}
-	p.plan.Burst = 3
-	if got := []int64{p.due(start, 1), p.due(start, 3), p.due(start, 4), p.due(start, 6), p.due(start, 7)}; !slices.Equal(got, []int64{start, start, start + 750e6, start + 750e6, start + 1500e6}) {
+	p.Burst = 3
+	if got := []int64{start + p.due(1), start + p.due(3), start + p.due(4), start + p.due(6), start + p.due(7)}; !slices.Equal(got, []int64{start, start, start + 750e6, start + 750e6, start + 1500e6}) {
 		t.Errorf("bursts due at %v", got)
 	}
 	_, got := published(t, Config{Messages: 8, WarmUp: 3, Channels: 3}, func(int) bool { return false })
@@ -103,15 +103,19 @@ func TestPublisherAccount(t *testing.T) {
 		t.Errorf("the outlets got %d and %d", len(got[0]), len(got[1]))
 	}
 	want := map[int][]uint32{}
-	failed := int64(0)
+	var refusals, failed, partly int64
 	for k := 1; k <= 130; k++ {
 		if first(k) {
-			failed++
+			refusals++
 		}
 		if second(k) {
-			failed++
+			refusals++
+		}
+		if first(k) != second(k) {
+			partly++
 		}
 		if first(k) && second(k) {
+			failed++
 			want[(k-1)%4] = append(want[(k-1)%4], uint32((k-1)/4+1))
 		}
 	}
@@ -121,8 +125,8 @@ func TestPublisherAccount(t *testing.T) {
 	}
 	var m Messages
 	p.results(&m)
-	if m.Sent != 130 || m.Failed != failed || !slices.Equal(m.Failures, []Count{{"no", failed}}) || m.Publish.Count != 260-failed {
-		t.Errorf("%+v, want %d failed", m, failed)
+	if m.Sent != 130 || m.Failed != failed || m.Partly != partly || !slices.Equal(m.Failures, []Count{{"no", refusals}}) || m.Publish.Count != 260-refusals {
+		t.Errorf("%+v, want %d failed, %d partly, %d refusals", m, failed, partly, refusals)
 	}
 }
 

@@ -119,8 +119,9 @@ type Bar struct {
 // lost if it comes in no form: Due = Received + Lost + Corrupted, unless one of
 // two copies was corrupted, and less what was Missed.
 type Messages struct {
-	Sent          int64 `json:"sent"`   // publications or echoes, those of the warm-up too
-	Failed        int64 `json:"failed"` // publications that the server did not accept; nothing is due for them
+	Sent          int64 `json:"sent"`             // publications or echoes, those of the warm-up too
+	Failed        int64 `json:"failed"`           // publications that the server did not accept; nothing is due for them
+	Partly        int64 `json:"partly,omitempty"` // accepted at some of several addresses only; due all the same
 	Due           int64 `json:"due"`
 	Received      int64 `json:"received"`
 	Lost          int64 `json:"lost"`           // never came

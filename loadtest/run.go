@@ -31,8 +31,6 @@ type run struct {
 
 	empty, connected, begin, done usage // at those moments
 	atBegin, atDone               counts
-	subscribers                   int64 // that publications are due to
-	dueEach                       []int // by channel
 	dropAt                        int64
 	down                          bool // the server went, not the clients
 	server                        *restarted
@@ -46,7 +44,9 @@ var (
 
 // Run runs a load test. A fault of the configuration is an *Error. When ctx is
 // cancelled the run ends early, and the result tells what there was until then.
-// A run that could not go on has a result with Failed set, and no error.
+// A run that could not go on for want of a server or of memory has a result with
+// Failed set, and no error; if a worker process dies there is an error, and no
+// result.
 //
 // Run may be called from any goroutine, but one at a time in a process: what a
 // process takes is measured as a whole.
@@ -88,6 +88,15 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		result.Failed = err.Error()
 		if errors.Is(err, errNobody) && len(result.Errors) > 0 {
 			result.Failed += ": " + result.Errors[0].Cause
+			if swarm.Cause(result.Errors[0].Cause) == silentCause {
+				result.Failed += fmt.Sprintf(" (it was spoken to in the dialect %s: is that the server's?)", r.plan.dialect.Name)
+			}
+		}
+	}
+	if m := result.Messages; result.Failed == "" && !interrupted && m != nil && m.Due == 0 {
+		result.Failed = "no message was sent"
+		if len(m.Failures) > 0 {
+			result.Failed = "no publication was accepted: " + m.Failures[0].Cause
 		}
 	}
 	return result, nil
@@ -115,7 +124,7 @@ func (r *run) setUp() error {
 		return &order{Setup: &setup{
 			Scenario: p.Scenario, Run: r.id, Seed: p.Seed + uint64(i)<<32, Target: p.target, Sources: p.sources(i), Host: p.hostHeader(), Path: p.path,
 			First: first, Clients: count, Loops: min(p.loops(), count), Workers: p.processes(), InFlight: max(1, p.InFlight/p.processes()), Timeout: p.Timeout,
-			Dialect: *p.dialect, Channels: p.channels, Size: p.Size, MaxSeq: p.maxSeq(),
+			Dialect: *p.dialect, Channels: p.channels, Size: p.Size, MaxSeq: p.maxSeq(), Schedule: p.schedule(),
 			Return: returnPolicy{p.Spread, p.Backoff, max(p.Backoff, 5*time.Second)},
 		}}
 	})
@@ -129,15 +138,16 @@ func (p *plan) hostHeader() string {
 	return p.host
 }
 
-// maxSeq bounds the numbers of messages.
+// maxSeq bounds the numbers of publications.
 func (p *plan) maxSeq() uint32 {
-	switch {
-	case p.Scenario == ScenarioEcho, p.Scenario == ScenarioStorm:
-		return math.MaxUint32 - 1
-	default:
-		return uint32(p.messages/len(p.channels)) + 1
+	most := float64(p.messages)
+	if p.Scenario == ScenarioStorm {
+		most = p.Rate * (p.Duration + stormRest).Seconds()
 	}
+	return uint32(min(most/float64(len(p.channels)), math.MaxUint32-2)) + 1
 }
+
+func (p *plan) schedule() schedule { return schedule{p.Rate, p.Burst, len(p.channels)} }
 
 // each gives every worker its order, all at once, and returns their answers.
 func (r *run) each(f func(i int) *order) ([]*answer, error) {
@@ -168,8 +178,8 @@ func (r *run) end() {
 }
 
 // follow looks at the workers and tells the progress, until the function that it
-// returns is called. If a worker has gone lose is called, and that function
-// returns the same error.
+// returns is called. If a worker has gone, or the memory does, lose is called,
+// and that function returns the same error.
 func (r *run) follow(lose context.CancelCauseFunc) (stop func() error) {
 	quit, ended := make(chan struct{}), make(chan error)
 	go func() {
@@ -182,7 +192,11 @@ func (r *run) follow(lose context.CancelCauseFunc) (stop func() error) {
 				return
 			case <-t.C:
 			}
-			if err := r.watch.look(); err != nil {
+			err := r.watch.look()
+			if err == nil && r.watch.memory() < r.enough {
+				err = errMemory
+			}
+			if err != nil {
 				lose(err)
 				<-quit
 				ended <- err
@@ -277,9 +291,6 @@ func (r *run) wait(ctx context.Context, ok func(c *counts) bool) error {
 		if err := r.watch.look(); err != nil {
 			return err
 		}
-		if r.watch.memory() < r.enough {
-			return errMemory
-		}
 		if c := r.watch.state(); ok(&c) {
 			return nil
 		}
@@ -364,6 +375,7 @@ func (r *run) connect(ctx context.Context) error {
 // clients connect, loops are late because they do nothing else.
 func (r *run) opens(ctx context.Context) {
 	r.all(&order{Measure: true}) // a worker that has gone is noticed soon enough
+	r.watch.restart()
 	r.begin, r.atBegin = r.measure(ctx, false), r.watch.state()
 }
 
@@ -377,31 +389,52 @@ func (r *run) closes(ctx context.Context) {
 // last.
 const aftermath = 300 * time.Millisecond
 
-// quiet waits until as many messages have come as are due, or none has for a
-// while.
-func (r *run) quiet(ctx context.Context, due func() int64, grace time.Duration) error {
+// quiet waits until nothing is missing any more, or nothing has come for a while.
+func (r *run) quiet(ctx context.Context, grace time.Duration) error {
 	r.enter("drain")
 	last, at := int64(-1), time.Now()
-	return r.wait(ctx, func(c *counts) bool {
-		got := c.Received + c.Corrupted
-		if got != last {
+	var lost error
+	err := r.wait(ctx, func(c *counts) bool {
+		if got := c.Received + c.Corrupted + c.Duplicated; got != last {
 			last, at = got, time.Now()
 		}
-		if got >= due() {
-			return time.Since(at) > aftermath
+		silent := time.Since(at)
+		if silent <= aftermath {
+			return false
 		}
-		return time.Since(at) > grace
+		var missing int64
+		missing, lost = r.missing()
+		return missing == 0 || silent > grace || lost != nil
 	})
+	return errors.Join(err, lost)
+}
+
+// account is what the workers' accounts are judged by.
+func (r *run) account() *finishOrder {
+	o := &finishOrder{Published: make([]uint32, len(r.plan.channels))}
+	if p := r.publisher.Load(); p != nil {
+		o.Start = p.began
+		o.Published, o.Unsent = p.account()
+	}
+	return o
+}
+
+// missing asks how many messages have not come yet.
+func (r *run) missing() (n int64, err error) {
+	answers, err := r.all(&order{Missing: r.account()})
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range answers {
+		n += a.Missing
+	}
+	return n, nil
 }
 
 // settle lets come what is under way when a run is interrupted: it is not lost.
 func (r *run) settle(ctx context.Context) error {
-	due := r.due
-	switch {
-	case r.plan.Scenario == ScenarioEcho:
-		due = func() int64 { return r.watch.state().Sent }
-	case r.publisher.Load() == nil:
+	if r.plan.Scenario != ScenarioEcho && r.publisher.Load() == nil {
 		return nil
 	}
-	return r.quiet(ctx, due, min(r.plan.Grace, time.Second))
+	return r.quiet(ctx, min(r.plan.Grace, time.Second))
 }

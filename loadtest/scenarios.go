@@ -18,34 +18,9 @@ func (r *run) idle(ctx context.Context) error {
 	return pause(ctx, r.plan.Duration)
 }
 
-// begins notes who is ready: publications are due to them.
-func (r *run) begins() error {
-	answers, err := r.all(&order{Begin: true})
-	if err != nil {
-		return err
-	}
-	r.dueEach = make([]int, len(r.plan.channels))
-	for _, a := range answers {
-		for i, n := range a.Ready {
-			r.dueEach[i] += n
-			r.subscribers += int64(n)
-		}
-	}
-	return nil
-}
-
-// due is how many deliveries are due for what was published so far.
-func (r *run) due() (sum int64) {
-	published, unsent := r.publisher.Load().account()
-	for i, n := range published {
-		sum += (int64(n) - int64(len(unsent[i]))) * int64(r.dueEach[i])
-	}
-	return sum
-}
-
 // publish starts the publications.
 func (r *run) publish(ctx context.Context) (*publisher, error) {
-	if err := r.begins(); err != nil {
+	if _, err := r.all(&order{Begin: true}); err != nil {
 		return nil, err
 	}
 	p, err := newPublisher(ctx, r.plan, r.id)
@@ -85,7 +60,7 @@ func (r *run) broadcast(ctx context.Context) error {
 		p.halt()
 		<-p.done
 	}
-	return r.quiet(ctx, r.due, r.plan.Grace)
+	return r.quiet(ctx, r.plan.Grace)
 }
 
 // echo sends messages and waits for them.
@@ -130,7 +105,7 @@ func (r *run) echo(ctx context.Context) error {
 	if err := r.echoed(ctx, count, until); err != nil {
 		return err
 	}
-	return r.quiet(ctx, func() int64 { return r.watch.state().Sent }, r.plan.Grace)
+	return r.quiet(ctx, r.plan.Grace)
 }
 
 // echoed waits until all was sent, or the time is over, or nothing comes back

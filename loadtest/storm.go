@@ -16,6 +16,10 @@ import (
 // calm is how long publications go on before a storm and after it.
 const calm = 2 * time.Second
 
+// stormRest is how long a storm takes at most besides Config.Duration: to be calm
+// twice, and to end and start a server.
+const stormRest = 2*calm + 2*time.Minute
+
 // storm has many connections go at once, and watches them come back.
 func (r *run) storm(ctx context.Context) error {
 	p, err := r.publish(ctx)
@@ -57,7 +61,7 @@ func (r *run) storm(ctx context.Context) error {
 	}
 	p.halt()
 	<-p.done
-	return r.quiet(ctx, r.due, time.Second)
+	return r.quiet(ctx, r.plan.Grace)
 }
 
 // drop has the clients or the server go.

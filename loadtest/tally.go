@@ -26,21 +26,52 @@ func (n *lane) subscribers() (k int) {
 	return k
 }
 
+// owed is what a client's account is judged by: the last number that was sent to
+// it, and those that were not sent. due is false if messages are not due to it.
+func (n *lane) owed(number int, cl *client, o *finishOrder) (last uint32, unsent []uint32, due bool) {
+	w := n.worker
+	if w.setup.Scenario == ScenarioEcho {
+		return cl.sent, nil, true
+	}
+	ch := w.channelOf(number)
+	return o.Published[ch], o.Unsent[ch], cl.counted
+}
+
+// firstOwed is the first number that is due to a client that has received nothing
+// since it was back.
+func (n *lane) firstOwed(number int, cl *client, o *finishOrder, last uint32) uint32 {
+	if cl.gone {
+		return last + 1
+	}
+	w := n.worker
+	return w.setup.Schedule.firstAfter(o.Start, w.channelOf(number), cl.account.expected(), last+1, cl.since)
+}
+
+// missing is how many messages have not come yet to clients that are there.
+func (n *lane) missing(o *finishOrder) (sum int64) {
+	n.clients(func(i int, cl *client) {
+		last, unsent, due := n.owed(i, cl, o)
+		switch {
+		case !due || cl.stage != ready:
+		case cl.rejoin:
+			sum += int64(last) + 1 - int64(n.firstOwed(i, cl, o, last))
+		default:
+			sum += cl.account.missing(last, unsent)
+		}
+	})
+	return sum
+}
+
 // finish makes the lane's account.
 func (n *lane) finish(f *final, o *finishOrder) {
-	w := n.worker
 	n.clients(func(i int, cl *client) {
-		last, unsent := cl.sent, []uint32(nil)
-		if w.setup.Scenario != ScenarioEcho {
-			if !cl.counted {
-				return
-			}
-			ch := w.channelOf(i)
-			last, unsent = o.Published[ch], o.Unsent[ch]
+		last, unsent, due := n.owed(i, cl, o)
+		if !due {
+			return
 		}
 		f.Due += int64(last) - int64(len(unsent))
 		if cl.gone || cl.rejoin {
-			cl.account.skip(last + 1)
+			cl.account.skip(n.firstOwed(i, cl, o, last))
 		}
 		missed := cl.account.missed(unsent)
 		f.Missed += missed

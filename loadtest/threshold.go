@@ -54,7 +54,7 @@ var metrics = slices.Concat(
 		}
 		return r.Messages.Publish
 	}),
-	latencyMetrics("churn.", "time until a connection is ready again", churning, func(r *Result) *Latency {
+	latencyMetrics("churn.", "time from when a connection was to be replaced until another is ready", churning, func(r *Result) *Latency {
 		if r.Churn == nil {
 			return nil
 		}
@@ -62,7 +62,7 @@ var metrics = slices.Concat(
 	}),
 	messageCounts(),
 	[]metric{
-		{"failed", unitCount, "connections that never became ready", everywhere, func(r *Result) (float64, bool) { return float64(r.Connect.Failed), true }},
+		{"failed", unitCount, "connections that never became ready (publications: publish_failed)", everywhere, func(r *Result) (float64, bool) { return float64(r.Connect.Failed), true }},
 		{"dropped", unitCount, "connections that the server or the network ended", everywhere, func(r *Result) (float64, bool) { return float64(r.Connect.Dropped), true }},
 		{"connected", unitCount, "connections that became ready", everywhere, func(r *Result) (float64, bool) { return float64(r.Connect.Succeeded), true }},
 		{"connect_rate", unitRate, "connections ready a second", everywhere, func(r *Result) (float64, bool) { return r.Connect.RateS, r.Connect.Succeeded > 0 }},
@@ -137,8 +137,8 @@ func messageCounts() (list []metric) {
 		{"received", "messages received", func(m *Messages) int64 { return m.Received }},
 	} {
 		list = append(list, metric{x.name, unitCount, x.about, messaging, func(r *Result) (float64, bool) {
-			if r.Messages == nil {
-				return 0, false
+			if r.Messages == nil || r.Messages.Due == 0 && x.name != "publish_failed" {
+				return 0, false // that nothing was lost of nothing says nothing
 			}
 			return float64(x.get(r.Messages)), true
 		}})

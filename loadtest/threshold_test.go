@@ -66,7 +66,7 @@ func TestMetricsTell(t *testing.T) {
 	}
 	r := &Result{
 		Connect:  Connect{Succeeded: 101, Failed: 102, Dropped: 103, RateS: 104, Latency: latency(200)},
-		Messages: &Messages{Lost: 1, Duplicated: 2, Reordered: 3, Corrupted: 4, Unexpected: 5, Missed: 6, Failed: 7, Received: 8, RateS: 9, Latency: latency(300), Publish: latency(400)},
+		Messages: &Messages{Due: 20, Lost: 1, Duplicated: 2, Reordered: 3, Corrupted: 4, Unexpected: 5, Missed: 6, Failed: 7, Received: 8, RateS: 9, Latency: latency(300), Publish: latency(400)},
 		Churn:    &Churn{RateS: 10, Latency: latency(500)},
 		Storm:    &Storm{Dropped: 4, Returned: 3, P50S: 1, P95S: 2, P100S: 3},
 		Server:   &Server{RSSEach: 11, HeapEach: 12, CPUConnectUS: 13, CPUMessageUS: 14},
@@ -102,7 +102,7 @@ func TestMetricsTell(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	r := &Result{Messages: &Messages{Lost: 5}, Storm: &Storm{Dropped: 1}}
+	r := &Result{Messages: &Messages{Due: 9, Lost: 5}, Storm: &Storm{Dropped: 1}}
 	for rule, missed := range map[string]bool{
 		"lost<5": false, "lost<6": true, "lost<=5": true, "lost<=4": false, "lost>5": false, "lost>4": true, "lost>=5": true, "lost>=6": false,
 		"lost==5": true, "lost==4": false, "lost!=5": false, "lost!=4": true,
@@ -113,6 +113,19 @@ func TestJudge(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := x.judge(r); got.Missed != missed || got.Rule != rule || math.IsInf(got.Value, 0) {
+			t.Errorf("%+v, want missed %v", got, missed)
+		}
+	}
+}
+
+// That nothing was lost of nothing is no success.
+func TestJudgeNothing(t *testing.T) {
+	for rule, missed := range map[string]bool{"lost>0": true, "received<1": true, "publish_failed>0": true, "publish_failed>5": false} {
+		x, err := parseThreshold(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := x.judge(&Result{Messages: &Messages{Sent: 5, Failed: 5}}); got.Missed != missed {
 			t.Errorf("%+v, want missed %v", got, missed)
 		}
 	}

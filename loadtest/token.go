@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
-	"math"
 )
 
 // A token is the payload of every message of a run. It is made of characters
@@ -106,58 +105,54 @@ func newReader(run uint32, size int, whole bool) *reader {
 	return &reader{run: run, runID: appendHex(nil, uint64(run), 8), size: size, whole: whole}
 }
 
-// read finds the token in a message. One changed byte cannot hide both the mark
-// and the run, so such a message is corrupted and not foreign.
-func (r *reader) read(message []byte) (t token, v verdict) {
-	at := 0
-	if !r.whole || len(message) < len(tokenMark) || string(message[:len(tokenMark)]) != tokenMark {
-		at = bytes.Index(message, []byte(tokenMark))
-	}
+// read finds the first token in a message, and returns how much of the message
+// lies up to its end: some servers put several publications into one. One changed
+// byte cannot hide both the mark and the run, so such a message is corrupted and
+// not foreign. Without a mark n is 0.
+func (r *reader) read(message []byte) (t token, v verdict, n int) {
+	at := bytes.Index(message, []byte(tokenMark))
 	if at < 0 {
 		if bytes.Contains(message, r.runID) {
-			return t, corrupted
+			return t, corrupted, 0
 		}
-		return t, foreign
+		return t, foreign, 0
 	}
-	rest := message[at:]
-	if len(rest) < r.size || r.whole && (at > 0 || len(rest) != r.size) {
-		return t, r.suspect(rest)
+	b := message[at:]
+	if len(b) < r.size || r.whole && (at > 0 || len(b) != r.size) {
+		return r.suspect(b, at)
 	}
-	b := rest[:r.size]
-	body := b[:len(b)-tokenTail]
-	sum, ok := parseHex(b[len(body) : len(b)-1])
-	if !ok || b[len(b)-1] != '~' || uint64(crc32.Checksum(body, castagnoli)) != sum {
-		return t, r.suspect(rest)
+	if !sound(b[:r.size]) {
+		return r.suspect(b, at)
 	}
-	t, ok = parseHead(body)
+	n = at + r.size
+	t, ok := parseHead(b)
 	if !ok {
-		return t, corrupted
+		return t, corrupted, n
 	}
 	if t.run != r.run {
-		return t, foreign // of another run on the same channel
+		return t, foreign, n // of another run on the same channel
 	}
-	return t, genuine
+	return t, genuine, n
 }
 
-// suspect judges what has a mark and is no whole token: another run's, which may
-// have another size, is foreign.
-func (r *reader) suspect(b []byte) verdict {
-	if len(b) >= tokenHead && !bytes.Contains(b[:tokenHead], r.runID) && r.otherRun(b) {
-		return foreign
+// suspect judges what has a mark at some place and is no whole token of this
+// size: another run's, which may have another, is foreign.
+func (r *reader) suspect(b []byte, at int) (t token, v verdict, n int) {
+	if len(b) >= tokenHead && !bytes.Contains(b[:tokenHead], r.runID) {
+		size, ok := parseHex(b[tokenHead-9 : tokenHead-1])
+		if ok && size >= uint64(MinSize) && size <= uint64(len(b)) && sound(b[:size]) {
+			return t, foreign, at + int(size)
+		}
 	}
-	return corrupted
+	return t, corrupted, at + len(tokenMark)
 }
 
-// otherRun reports whether b begins with a whole token of another run.
-func (r *reader) otherRun(b []byte) bool {
-	size, ok := parseHex(b[tokenHead-9 : tokenHead-1])
-	if !ok || size < uint64(MinSize) || size > math.MaxInt32 || int(size) > len(b) {
-		return false
-	}
-	b = b[:size]
+// sound reports whether b, of MinSize at least, ends as a token does, with the
+// right checksum.
+func sound(b []byte) bool {
 	body := b[:len(b)-tokenTail]
 	sum, ok := parseHex(b[len(body) : len(b)-1])
-	return ok && uint64(crc32.Checksum(body, castagnoli)) == sum
+	return ok && b[len(b)-1] == '~' && uint64(crc32.Checksum(body, castagnoli)) == sum
 }
 
 // parseHead reads the numbers of a token whose checksum is right.

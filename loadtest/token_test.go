@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,7 +29,7 @@ func TestTokenRoundTrip(t *testing.T) {
 				"in JSON":     {false, `{"type":"message","data":"` + string(b) + `"}`},
 				"more marked": {false, `{"x":"` + string(b) + `","y":"~lt:"}`},
 			} {
-				if got, v := newReader(testRun, size, c.whole).read([]byte(c.message)); v != genuine || got != want {
+				if got, v, _ := newReader(testRun, size, c.whole).read([]byte(c.message)); v != genuine || got != want {
 					t.Errorf("%s, %d bytes: %v %+v, want %+v", name, size, v, got, want)
 				}
 			}
@@ -53,10 +54,10 @@ func TestTokenChanged(t *testing.T) {
 				}
 				was := b[i]
 				b[i], message[len(envelope)+i] = byte(x), byte(x)
-				if _, v := bare.read(b); v != corrupted {
+				if _, v, _ := bare.read(b); v != corrupted {
 					t.Fatalf("byte %d is %q: %d in a bare message", i, byte(x), v)
 				}
-				if _, v := wrapped.read(message); v != corrupted {
+				if _, v, _ := wrapped.read(message); v != corrupted {
 					t.Fatalf("byte %d is %q: %d in an envelope", i, byte(x), v)
 				}
 				b[i], message[len(envelope)+i] = was, was
@@ -75,13 +76,13 @@ func TestTokenCut(t *testing.T) {
 			want = foreign
 		}
 		for _, r := range []*reader{bare, wrapped} {
-			if _, v := r.read(b[:n]); v != want {
+			if _, v, _ := r.read(b[:n]); v != want {
 				t.Errorf("%d bytes (bare %v): %d, want %d", n, r.whole, v, want)
 			}
 		}
 	}
 	for _, s := range []string{string(b) + "x", "x" + string(b), string(b) + string(b)} {
-		if _, v := bare.read([]byte(s)); v != corrupted {
+		if _, v, _ := bare.read([]byte(s)); v != corrupted {
 			t.Errorf("%q: %d", s, v)
 		}
 	}
@@ -94,14 +95,14 @@ func TestTokenOfOthers(t *testing.T) {
 	for _, size := range []int{MinSize, 128, 500} {
 		b := appendToken(nil, other, size)
 		for _, whole := range []bool{true, false} {
-			if _, v := newReader(testRun, 128, whole).read(b); v != foreign {
+			if _, v, _ := newReader(testRun, 128, whole).read(b); v != foreign {
 				t.Errorf("%d bytes (bare %v): %d", size, whole, v)
 			}
 		}
 	}
 	for _, s := range []string{"", "~", "~lt", "hello", `{"type":"welcome"}`, strings.Repeat("x", 200)} {
 		for _, whole := range []bool{true, false} {
-			if _, v := newReader(testRun, 128, whole).read([]byte(s)); v != foreign {
+			if _, v, _ := newReader(testRun, 128, whole).read([]byte(s)); v != foreign {
 				t.Errorf("%q (bare %v): %d", s, whole, v)
 			}
 		}
@@ -114,7 +115,7 @@ func TestTokenAllocates(t *testing.T) {
 	r := newReader(testRun, 128, false)
 	if n := testing.AllocsPerRun(1000, func() {
 		b = appendToken(b[:0], testToken, 128)
-		if _, v := r.read(message); v != genuine {
+		if _, v, _ := r.read(message); v != genuine {
 			t.Fatal(v)
 		}
 	}); n != 0 {
@@ -133,7 +134,7 @@ func FuzzReader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, message []byte, whole bool) {
 		for _, size := range []int{MinSize, 128} {
-			got, v := newReader(testRun, size, whole).read(message)
+			got, v, _ := newReader(testRun, size, whole).read(message)
 			if v != genuine {
 				continue
 			}
@@ -143,4 +144,37 @@ func FuzzReader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A message with several tokens is read one after another.
+func TestSeveralTokens(t *testing.T) {
+	r := newReader(testRun, 100, false)
+	one, two := token{run: testRun, seq: 1, due: 5}, token{run: testRun, seq: 2, due: 6}
+	message := append([]byte(`{"push":"`), appendToken(nil, one, 100)...)
+	message = append(message, "\"}\n{\"push\":\""...)
+	bad := appendToken(nil, token{run: testRun, seq: 9}, 100)
+	bad[70] ^= 1
+	message = append(message, bad...)
+	message = append(append(message, " other "...), appendToken(nil, token{run: testRun + 1, seq: 3}, 120)...)
+	message = append(append(message, ' '), appendToken(nil, two, 100)...)
+	type found struct {
+		token
+		verdict
+	}
+	var got []found
+	for {
+		x, v, n := r.read(message)
+		if n == 0 {
+			break
+		}
+		if v != genuine {
+			x = token{}
+		}
+		got = append(got, found{x, v})
+		message = message[n:]
+	}
+	want := []found{{one, genuine}, {token{}, corrupted}, {token{}, foreign}, {two, genuine}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }

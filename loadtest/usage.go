@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stentor/loadtest/host"
+	"stentor/loadtest/swarm"
 )
 
 // usage is what server and tool take at one moment.
@@ -20,12 +21,13 @@ type usage struct {
 	heap        int64 // live heap of the server, 0 if it does not tell
 	busy        time.Duration
 	at          time.Time
+	clock       int64 // the same, by swarm.Now
 }
 
 // measure reads the usage. With heap the server is asked to collect its garbage
 // first, which it may not be able to.
 func (r *run) measure(ctx context.Context, heap bool) (u usage) {
-	u.at = time.Now()
+	u.at, u.clock = time.Now(), swarm.Now()
 	if len(r.plan.PIDs) > 0 {
 		u.server, _ = host.Processes(host.Tree(r.plan.PIDs...))
 	}

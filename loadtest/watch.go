@@ -18,14 +18,14 @@ import (
 type watch struct {
 	run *run
 
-	mu               sync.Mutex // guards all below; snapshots are taken one at a time
-	last             reading
-	series           []Moment
-	peakCPU, peakLag float64
-	now              counts
-	errors           map[string]int64
-	rssPeak          int64
-	free             int64 // memory of the machine
+	mu      sync.Mutex // guards all below; snapshots are taken one at a time
+	last    reading
+	series  []Moment
+	peakCPU float64
+	now     counts
+	errors  map[string]int64
+	rssPeak int64
+	free    int64 // memory of the machine
 }
 
 // reading is what a moment of the series is compared with.
@@ -44,11 +44,16 @@ const (
 )
 
 // look asks all workers. Every second it adds a moment to the series.
-func (w *watch) look() error {
+func (w *watch) look() error { return w.ask(false) }
+
+// lookAgain does the same and adds a moment in any case: the last one.
+func (w *watch) lookAgain() error { return w.ask(true) }
+
+func (w *watch) ask(full bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := swarm.Now()
-	full := now-w.last.at >= int64(momentEvery-lookEvery/2)
+	full = full || now-w.last.at >= int64(momentEvery-lookEvery/2)
 	answers, err := w.run.all(&order{Snapshot: &snapshotOrder{Intervals: full}})
 	if err != nil {
 		return err
@@ -118,10 +123,16 @@ func (w *watch) moment(now int64, latency, lag histogram, cpu []time.Duration, p
 	}
 	if lag.count() > 0 {
 		m.ClientLagMS = float64(lag.hdr.Max()) / 1e3
-		w.peakLag = max(w.peakLag, m.ClientLagMS)
 	}
 	w.series = append(w.series, m)
 	w.last = reading{now, *c, sent, cpu, own, usage.CPU}
+}
+
+// restart forgets how busy the workers were until now.
+func (w *watch) restart() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.peakCPU = 0
 }
 
 // memory is how much the machine had left at the last look.

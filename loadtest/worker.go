@@ -2,7 +2,7 @@ package loadtest
 
 import (
 	"fmt"
-	"os"
+	"net/url"
 	"runtime"
 	"time"
 
@@ -17,7 +17,8 @@ type worker struct {
 	lanes   []*lane
 	clients []client
 	reader  *reader
-	request text // path and query
+	request text     // path and query
+	escaped []string // the channels' names in it
 	head    []byte
 	steps   []step
 	refused []string
@@ -35,7 +36,7 @@ type step struct {
 
 // do carries out an order.
 func (w *worker) do(o *order) *answer {
-	a := &answer{PID: os.Getpid()}
+	a := new(answer)
 	if err := w.carryOut(o, a); err != nil {
 		a.Err = err.Error()
 	}
@@ -63,14 +64,16 @@ func (w *worker) carryOut(o *order, a *answer) error {
 	case o.Churn != nil:
 		w.churn(o.Churn)
 	case o.Drop != nil:
-		a.Dropped = w.drop(o.Drop)
+		w.drop(o.Drop)
 	case o.Halt:
 		w.each((*lane).halt)
 		w.pace(0)
+	case o.Missing != nil:
+		parts := make([]int64, len(w.lanes))
+		w.each(func(n *lane) { parts[n.index] = n.missing(o.Missing) })
+		a.Missing = sum(parts)
 	case o.Finish != nil:
 		a.Final = w.finish(o.Finish)
-	case o.Close:
-		w.close()
 	}
 	return nil
 }
@@ -85,6 +88,9 @@ func (w *worker) begin(s *setup) error {
 	w.setup = s
 	w.reader = newReader(s.Run, s.Size, s.Dialect.Bare)
 	w.request = cut(s.Path)
+	for _, name := range s.Channels {
+		w.escaped = append(w.escaped, url.PathEscape(name))
+	}
 	w.head = handshakeHead(s)
 	for _, x := range s.Dialect.Steps {
 		w.steps = append(w.steps, step{send: cut(x.Send), says: x.Send != "", wait: x.Wait})
@@ -108,6 +114,7 @@ func (w *worker) begin(s *setup) error {
 		Target: s.Target, Sources: s.Sources, Clients: s.Clients, Loops: loops, Handler: w,
 		Request: w.appendRequest, Subprotocols: s.Dialect.Subprotocols,
 		InFlight: s.InFlight, Timeout: s.Timeout, Seed: s.Seed,
+		MaxMessage: 1<<20 + 4*s.Size, MaxBacklog: 1<<20 + 8*s.Size,
 	})
 	if err != nil {
 		return err
@@ -143,7 +150,7 @@ func handshakeHead(s *setup) []byte {
 
 func (w *worker) appendRequest(dst []byte, number int, key []byte) []byte {
 	dst = append(dst, "GET "...)
-	dst = w.request.fill(dst, w.setup.First+number, w.channel(number), nil)
+	dst = w.request.fill(dst, w.setup.First+number, w.escaped[w.channelOf(number)], nil)
 	dst = append(dst, w.head...)
 	dst = append(dst, key...)
 	return append(dst, "\r\n\r\n"...)

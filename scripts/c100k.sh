@@ -83,7 +83,7 @@ run() { # name, scenario, arguments
   local name=$1 scenario=$2
   shift 2
   "$tmp/stentor" loadtest "$scenario" "ws://127.0.0.1:$port/raw/all" --connections "$connections" "${targets[@]}" \
-    --timeout 60s --fail-if 'failed>0' --fail-if 'dropped>0' --fail-if 'lost>0' --fail-if 'duplicated>0' --fail-if 'corrupted>0' \
+    --timeout 60s --fail-if 'failed>0' --fail-if 'dropped>0' --fail-if 'publish_failed>0' --fail-if 'lost>0' --fail-if 'duplicated>0' --fail-if 'corrupted>0' \
     --json "$out/$name.json" --html "$out/$name.html" "$@" | tee "$out/$name.txt"
 }
 

@@ -119,7 +119,7 @@ func loadtestOptions(cmd *cobra.Command, cfg *loadtest.Config, f *loadtestFlags)
 	fs.Float64Var(&cfg.ConnectRate, "connect-rate", 0, "new connections a second (default: as fast as handshakes end)")
 	fs.StringVar(&f.ramp, "ramp", "", "time over which to connect, instead of --connect-rate")
 	fs.IntVar(&cfg.InFlight, "in-flight", 512, "handshakes under way at once")
-	fs.DurationVar(&cfg.Timeout, "timeout", 0, "until a connection is ready (default 10s)")
+	fs.DurationVar(&cfg.Timeout, "timeout", 0, "of a handshake, and again of subscribing (default 10s)")
 	fs.DurationVar(&cfg.Grace, "grace", 0, "what is missing counts as lost when nothing has come for so long (default 5s)")
 	fs.IntVar(&cfg.Workers, "workers", 0, "processes for the clients (default: as many as descriptors demand)")
 	fs.StringSliceVar(&f.sources, "source", nil, "addresses of this machine to come from (default: to loopback some of 127.0.0.0/8, else the system's choice)")
@@ -129,7 +129,7 @@ func loadtestOptions(cmd *cobra.Command, cfg *loadtest.Config, f *loadtestFlags)
 	fs.StringSliceVar(&cfg.Metrics, "metrics", nil, "http://host:port of the server's /metrics, for its live heap")
 	fs.StringArrayVar(&cfg.FailIf, "fail-if", nil, "threshold like p99>250ms or lost>0: exit with 1 if it applies; may be repeated")
 	fs.BoolVar(&f.metrics, "list-metrics", false, "list what a threshold may name, and do nothing else")
-	fs.StringVar(&f.json, "json", "", "write the result to this file, - for standard output instead of the table")
+	fs.StringVar(&f.json, "json", "", "write the result to this file as JSON, - for standard output instead of the table")
 	fs.StringVar(&f.html, "html", "", "write a report with charts to this file")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
 }
@@ -240,6 +240,7 @@ func runLoadtest(cmd *cobra.Command, cfg loadtest.Config, f *loadtestFlags) erro
 func masked(args []string) []string {
 	list := append([]string{filepath.Base(args[0])}, args[1:]...)
 	for i, a := range list {
+		list[i] = loadtest.MaskURL(a)
 		if strings.HasPrefix(a, "--secret=") {
 			list[i] = "--secret=***"
 		} else if a == "--secret" && i+1 < len(list) {
@@ -260,16 +261,17 @@ type outputs struct {
 	table      bool
 }
 
-// openOutputs opens files before the run, not after it has taken its time.
+// openOutputs opens files before the run, not after it has taken its time. What is
+// in them stays until there is something to write.
 func openOutputs(f *loadtestFlags) (o outputs, err error) {
 	o.table = f.json != "-"
 	if f.json != "" && f.json != "-" {
-		if o.json, err = os.Create(f.json); err != nil {
+		if o.json, err = os.OpenFile(f.json, os.O_WRONLY|os.O_CREATE, 0o644); err != nil {
 			return o, fmt.Errorf("--json: %w", err)
 		}
 	}
 	if f.html != "" {
-		if o.html, err = os.Create(f.html); err != nil {
+		if o.html, err = os.OpenFile(f.html, os.O_WRONLY|os.O_CREATE, 0o644); err != nil {
 			return o, fmt.Errorf("--html: %w", err)
 		}
 	}
@@ -281,6 +283,7 @@ func (o *outputs) write(out io.Writer, r *loadtest.Result) error {
 	var errs []error
 	save := func(file *os.File, write func(io.Writer, *loadtest.Result) error) {
 		if file != nil {
+			file.Truncate(0) // fails on what is no file, a pipe for example
 			errs = append(errs, write(file, r), file.Close())
 		}
 	}
@@ -297,6 +300,9 @@ func (o *outputs) write(out io.Writer, r *loadtest.Result) error {
 	}
 	if r.Failed != "" {
 		return fmt.Errorf("the load test has failed: %s", r.Failed)
+	}
+	if r.Interrupted && len(r.Thresholds) > 0 {
+		return errors.New("interrupted before the end, so the thresholds say nothing")
 	}
 	var missed []string
 	for _, t := range r.Thresholds {

@@ -88,6 +88,9 @@ func (r root) process(pid int) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
+	if st.ended {
+		return Usage{}, fmt.Errorf("process %d has ended, but its parent has not asked how", pid)
+	}
 	rss, err := r.rss(pid)
 	if err != nil {
 		return Usage{}, err
@@ -145,6 +148,7 @@ func ticks(s string) (time.Duration, error) {
 
 // status is what /proc/PID/stat tells.
 type status struct {
+	ended  bool // a zombie: nothing is left but its number
 	parent int
 	cpu    time.Duration // in ticks; of ended threads too
 }
@@ -181,7 +185,7 @@ func parseStat(text string) (status, error) {
 	if err != nil {
 		return status{}, err
 	}
-	return status{parent: parent, cpu: user + kernel}, nil
+	return status{ended: f[0] == "Z" || f[0] == "X", parent: parent, cpu: user + kernel}, nil
 }
 
 // rss returns a process's resident memory. smaps_rollup counts page by page, but

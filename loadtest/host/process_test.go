@@ -157,3 +157,13 @@ func TestSourcesOfCPU(t *testing.T) {
 		t.Errorf("%v, %v; the clock is at %v", u.CPU, err, clock)
 	}
 }
+
+// A process that has ended is gone, even if its parent does not ask for it.
+func TestZombie(t *testing.T) {
+	for state, gone := range map[string]bool{"S": false, "R": false, "Z": true, "X": true} {
+		st, err := parseStat("7 (a b) " + state + " 1 7 7 0 -1 0 0 0 0 0 5 6 0 0 20 0 1 0 9 0 0")
+		if err != nil || st.ended != gone {
+			t.Errorf("%s: %+v, %v", state, st, err)
+		}
+	}
+}

@@ -24,6 +24,7 @@ const (
 	BadHandshake  Cause = "answer is no WebSocket handshake"
 	NoClose       Cause = "ended without a Close frame" // FIN
 	BadFrame      Cause = "broke the WebSocket protocol"
+	NotRead       Cause = "server does not read"
 	TooBig        Cause = "message too big for this client"
 	CloseTimeout  Cause = "closing handshake timed out"
 )

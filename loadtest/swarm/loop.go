@@ -80,14 +80,16 @@ func (l *Loop) run() {
 }
 
 // Do runs f on the loop's goroutine, soon. Any goroutine may call it; after
-// Close it does nothing.
-func (l *Loop) Do(f func()) {
+// Close it does nothing, and reports false.
+func (l *Loop) Do(f func()) (queued bool) {
 	l.mu.Lock()
-	if !l.ended {
+	queued = !l.ended
+	if queued {
 		l.tasks = append(l.tasks, f)
 	}
 	l.mu.Unlock()
 	l.poll.Wake()
+	return queued
 }
 
 // Clients calls f with each client of the loop.
@@ -181,7 +183,11 @@ func (l *Loop) expire(now int64) {
 			c.fail(Timeout, now)
 		case closing:
 			c.reset()
-			c.fail(CloseTimeout, now)
+			why := CloseTimeout
+			if c.got { // it said why, and left the connection open
+				why = c.ending(why)
+			}
+			c.fail(why, now)
 		}
 	}
 }

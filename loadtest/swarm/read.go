@@ -1,6 +1,8 @@
 package swarm
 
 import (
+	"errors"
+	"io"
 	"syscall"
 
 	"github.com/gobwas/ws"
@@ -121,7 +123,7 @@ func (c *Conn) frame(b []byte, now int64) int {
 	l.reader.Reset(b)
 	h, err := ws.ReadHeaderBuffer(&l.reader, l.header[:])
 	if err != nil {
-		if len(b) >= ws.MaxHeaderSize {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			c.broken(now)
 		}
 		return 0

@@ -45,6 +45,7 @@ type Config struct {
 	InFlight   int           // handshakes under way at once, all together; 0: 512
 	Timeout    time.Duration // of an opening or closing handshake; 0: 10 s
 	MaxMessage int           // bytes of a message; 0: 16 MiB
+	MaxBacklog int           // bytes that the socket has not taken; 0: 16 MiB
 	Seed       uint64        // of masking keys and nonces
 }
 
@@ -76,6 +77,9 @@ func New(cfg Config) (*Swarm, error) {
 	}
 	if cfg.MaxMessage == 0 {
 		cfg.MaxMessage = 16 << 20
+	}
+	if cfg.MaxBacklog == 0 {
+		cfg.MaxBacklog = 16 << 20
 	}
 	s := &Swarm{cfg: cfg, conns: make([]Conn, cfg.Clients), done: make(chan struct{})}
 	s.tick.Store(int64(defaultTick))
@@ -132,15 +136,18 @@ func (s *Swarm) ticks() {
 }
 
 // Each runs f on every loop's goroutine, on all at once, and returns when all
-// have. It must not be called on a loop.
+// have. It must not be called on a loop; after Close it does nothing.
 func (s *Swarm) Each(f func(l *Loop)) {
 	var wg sync.WaitGroup
 	for _, l := range s.loops {
 		wg.Add(1)
-		l.Do(func() {
+		queued := l.Do(func() {
 			defer wg.Done()
 			f(l)
 		})
+		if !queued {
+			wg.Done()
+		}
 	}
 	wg.Wait()
 }

@@ -56,6 +56,9 @@ func (c *Conn) send(b []byte) {
 	c.loop.SentBytes += int64(len(b))
 	if c.aux != nil && len(c.aux.out) > 0 {
 		c.aux.out = append(c.aux.out, b...)
+		if len(c.aux.out) > c.loop.swarm.cfg.MaxBacklog {
+			c.loop.Do(c.overflow) // off the callback that writes
+		}
 		return
 	}
 	n, errno := poll.Write(c.op.FD, b)
@@ -99,4 +102,11 @@ func (c *Conn) Backlog() int {
 		return 0
 	}
 	return len(c.aux.out)
+}
+
+// overflow ends a connection whose server does not read.
+func (c *Conn) overflow() {
+	if c.Backlog() > c.loop.swarm.cfg.MaxBacklog {
+		c.Fail(NotRead)
+	}
 }
