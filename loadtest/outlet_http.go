@@ -16,7 +16,6 @@ type httpOutlet struct {
 	client *http.Client
 	url    text
 	body   text
-	static bool // the URL has no placeholder
 	buf    []byte
 }
 
