@@ -62,6 +62,9 @@ const (
 // is that the run is over.
 func (b *bench) measure() error {
 	b.versions()
+	if err := b.echoes(); err != nil {
+		return err
+	}
 	for _, l := range b.plan.Levels {
 		for repetition := range l.Repetitions {
 			if time.Since(b.started) > timeLimit {
@@ -110,10 +113,7 @@ func (b *bench) failed(e *entrant, connections int) (n int) {
 func (b *bench) visit(e *entrant, l comparison.Level, repetition int) {
 	start := time.Now()
 	fmt.Fprintf(b.progress, "%d connections, repetition %d of %d: %s ... ", l.Connections, repetition+1, l.Repetitions, e.Name)
-	v := &visit{
-		bench: b, entrant: e, level: l,
-		Visit: &comparison.Visit{Server: e.Name, Connections: l.Connections, Repetition: repetition},
-	}
+	v := b.newVisit(e, l, repetition)
 	err := v.measure()
 	v.Seconds = time.Since(start).Seconds()
 	if b.Group.Context().Err() != nil {
@@ -127,6 +127,13 @@ func (b *bench) visit(e *entrant, l comparison.Level, repetition int) {
 		return
 	}
 	fmt.Fprintf(b.progress, "%.1f s\n", v.Seconds)
+}
+
+func (b *bench) newVisit(e *entrant, l comparison.Level, repetition int) *visit {
+	return &visit{
+		bench: b, entrant: e, level: l,
+		Visit: &comparison.Visit{Server: e.Name, Connections: l.Connections, Repetition: repetition},
+	}
 }
 
 // file puts the run together.

@@ -106,7 +106,7 @@ func (o *options) plan() (comparison.Plan, error) {
 		if i >= 0 {
 			p.Levels = append(p.Levels, known[i])
 		} else {
-			p.Levels = append(p.Levels, comparison.Level{Connections: n, Repetitions: 3, Whole: 3, Echo: n <= 1_000})
+			p.Levels = append(p.Levels, comparison.Level{Connections: n, Repetitions: 3})
 		}
 	}
 	return p, nil

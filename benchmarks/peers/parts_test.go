@@ -40,7 +40,7 @@ func TestSizes(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := comparison.Full().Levels[0]
-	if len(p.Levels) != 2 || p.Levels[0] != known || p.Levels[1].Connections != 300 || !p.Levels[1].Echo {
+	if len(p.Levels) != 2 || p.Levels[0] != known || p.Levels[1].Connections != 300 {
 		t.Errorf("levels are %+v", p.Levels)
 	}
 	for _, bad := range []string{"x", "0", "1,,2"} {

@@ -28,7 +28,7 @@ func (v *visit) measure() error {
 			return err
 		}
 	}
-	if e.push != e.idle && (v.Repetition < v.level.Whole || e.idle == "") {
+	if e.push != e.idle {
 		return v.session(e.push, false, true)
 	}
 	return nil
@@ -43,29 +43,34 @@ type session struct {
 	number int       // of the next publication
 }
 
-// session measures a process of the server with clients on a path, who echo,
-// receive, or both.
-func (v *visit) session(path string, echo, push bool) (err error) {
-	part, end := v.bench.Part(visitLimit)
-	defer end()
-	s := &session{visit: v, Side: rig.Side{Rig: part, Envelope: v.entrant.envelope}, number: 1}
+// open starts a process of the server and a crowd, which have limit to do their
+// work. end must be called, and kills them if they still run.
+func (v *visit) open(limit time.Duration) (s *session, end func(), err error) {
+	part, end := v.bench.Part(limit)
+	s = &session{visit: v, Side: rig.Side{Rig: part, Envelope: v.entrant.envelope}, number: 1}
 	if s.server, err = v.entrant.start(part); err != nil {
-		return err
+		return s, end, err
 	}
 	s.Server = s.server
-	if s.Crowd, err = part.StartCrowd(); err != nil {
+	s.Crowd, err = part.StartCrowd()
+	return s, end, err
+}
+
+// session measures a process of the server with clients on a path, who echo,
+// receive, or both.
+func (v *visit) session(path string, echo, push bool) error {
+	s, end, err := v.open(visitLimit)
+	defer end()
+	if err != nil {
 		return err
 	}
 	memory := comparison.Memory{Client: comparison.Idle, Freed: v.level.Freed(v.Repetition)}
 	if !echo {
 		memory.Client = comparison.Subscriber
 	}
-	whole, known := v.Repetition < v.level.Whole, false
-	if whole {
-		known, err = s.read(memory.Freed, s.bench.plan.Rest/4, &memory.EmptyRSS, &memory.EmptyLive)
-		if err != nil {
-			return err
-		}
+	known, err := s.read(memory.Freed, s.bench.plan.Rest/4, &memory.EmptyRSS, &memory.EmptyLive)
+	if err != nil {
+		return err
 	}
 	if err := s.connect(path, echo); err != nil {
 		return err
@@ -76,12 +81,7 @@ func (v *visit) session(path string, echo, push bool) (err error) {
 		}
 		v.Memory = append(v.Memory, memory)
 	}
-	if echo && v.level.Echo {
-		if err := s.echo(); err != nil {
-			return err
-		}
-	}
-	if push && whole {
+	if push {
 		if err := s.deliveries(); err != nil {
 			return err
 		}
@@ -163,16 +163,6 @@ func (s *session) sample(work string, size, events int, do func() (time.Duration
 	}
 	s.Rounds = append(s.Rounds, comparison.Round{Work: work, Size: size, Events: events, Sample: sample})
 	return sample.Disturbed(), nil
-}
-
-// echo measures messages that come and go back.
-func (s *session) echo() error {
-	total, size := s.bench.plan.EchoMessages, s.bench.plan.Size
-	if _, err := s.Crowd.Echo(total/2, size); err != nil { // warm up
-		return err
-	}
-	return s.rounds(s.bench.plan.EchoRounds, comparison.Echo, 0, total,
-		func() (time.Duration, error) { return s.Crowd.Echo(total, size) })
 }
 
 // deliver publishes count messages, with new numbers.

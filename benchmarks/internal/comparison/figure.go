@@ -2,6 +2,7 @@ package comparison
 
 import (
 	"fmt"
+	"slices"
 
 	"stentor/benchmarks/internal/report"
 )
@@ -19,6 +20,8 @@ type Figure struct {
 	// Disturbed is how many of the visits others disturbed. They count only
 	// where fewer than three were left alone.
 	Disturbed int `json:"disturbed,omitempty"`
+	// Values is those of the visits that count, by repetition.
+	Values map[int]float64 `json:"values"`
 }
 
 // Names of figures. Those with a size end in it: "serial_us_128".
@@ -59,15 +62,19 @@ func (f *File) Figure(server string, connections int, name string) *Figure {
 // Evaluate makes Figures and Targets of Visits.
 func (f *File) Evaluate() {
 	f.Figures = nil
-	for _, l := range f.Plan.Levels {
+	levels := f.levels()
+	if n := f.Plan.EchoConnections; n > 0 && !slices.Contains(levels, n) {
+		levels = append(levels, n)
+	}
+	for _, connections := range levels {
 		for _, s := range f.Servers {
 			c := collection{}
 			for _, v := range f.Visits {
-				if v.Server == s.Name && v.Connections == l.Connections {
+				if v.Server == s.Name && v.Connections == connections {
 					c.visit(v)
 				}
 			}
-			f.Figures = append(f.Figures, c.figures(s.Name, l.Connections)...)
+			f.Figures = append(f.Figures, c.figures(s.Name, connections)...)
 		}
 	}
 	f.Targets = f.targets()
@@ -75,14 +82,16 @@ func (f *File) Evaluate() {
 
 // value is what a visit says of a figure.
 type value struct {
-	value     float64
-	disturbed bool
+	value      float64
+	disturbed  bool
+	repetition int
 }
 
 // collection is the values of a server with a number of connections.
 type collection struct {
-	names  []string // in the order in which they came
-	values map[string][]value
+	names      []string // in the order in which they came
+	values     map[string][]value
+	repetition int // of the visit in turn
 }
 
 func (c *collection) add(name string, v value) {
@@ -92,10 +101,12 @@ func (c *collection) add(name string, v value) {
 	if c.values[name] == nil {
 		c.names = append(c.names, name)
 	}
+	v.repetition = c.repetition
 	c.values[name] = append(c.values[name], v)
 }
 
 func (c *collection) visit(v *Visit) {
+	c.repetition = v.Repetition
 	for _, m := range v.Memory {
 		c.memory(m, float64(v.Connections))
 	}
@@ -106,8 +117,8 @@ func (c *collection) visit(v *Visit) {
 	}
 	for _, p := range v.Paced {
 		disturbed := report.Sample{Others: p.Others}.Disturbed()
-		c.add(Sized(PacedP50, p.Size), value{p.P50.Seconds() * 1e3, disturbed})
-		c.add(Sized(PacedP99, p.Size), value{p.P99.Seconds() * 1e3, disturbed})
+		c.add(Sized(PacedP50, p.Size), value{value: p.P50.Seconds() * 1e3, disturbed: disturbed})
+		c.add(Sized(PacedP99, p.Size), value{value: p.P99.Seconds() * 1e3, disturbed: disturbed})
 	}
 }
 
@@ -175,8 +186,8 @@ func (c *collection) rounds(v *Visit, work struct {
 		}
 		return s
 	}
-	c.add(name(work.cpu), value{cpu.Median, disturbed})
-	c.add(name(work.rate), value{rate.Median, disturbed})
+	c.add(name(work.cpu), value{value: cpu.Median, disturbed: disturbed})
+	c.add(name(work.rate), value{value: rate.Median, disturbed: disturbed})
 }
 
 // enough is the least number of undisturbed visits that make a figure.
@@ -194,6 +205,10 @@ func (c *collection) figures(server string, connections int) (list []Figure) {
 		f := Figure{Server: server, Connections: connections, Name: name, Disturbed: len(all) - len(good)}
 		if len(good) < min(enough, len(all)) {
 			good = all
+		}
+		f.Values = map[int]float64{}
+		for _, v := range good {
+			f.Values[v.repetition] = v.value
 		}
 		s := report.SpreadOf(good, func(v value) float64 { return v.value })
 		f.Median, f.Min, f.Max, f.Visits = s.Median, s.Min, s.Max, len(good)

@@ -9,27 +9,25 @@ type Plan struct {
 	Size      int `json:"size"`       // bytes of a payload
 	LargeSize int `json:"large_size"` // of one in repetitions that have both
 
-	SerialRounds  int           `json:"serial_rounds"` // after one to warm up
-	SerialEvents  int           `json:"serial_events"` // deliveries of a round, at least
-	BurstRounds   int           `json:"burst_rounds"`  // at most, as long as BurstTime lasts
-	BurstTime     time.Duration `json:"burst_time_ns"`
-	Burst         int           `json:"burst"`       // publications of Size
-	LargeBurst    int           `json:"large_burst"` // publications of LargeSize
-	PacePerClient time.Duration `json:"pace_per_client_ns"`
-	PacedTime     time.Duration `json:"paced_time_ns"`
-	EchoRounds    int           `json:"echo_rounds"`
-	EchoMessages  int           `json:"echo_messages"` // a round
-	Rest          time.Duration `json:"rest_ns"`       // before memory is read that was not freed
+	SerialRounds    int           `json:"serial_rounds"` // after one to warm up
+	SerialEvents    int           `json:"serial_events"` // deliveries of a round, at least
+	BurstRounds     int           `json:"burst_rounds"`  // at most, as long as BurstTime lasts
+	BurstTime       time.Duration `json:"burst_time_ns"`
+	Burst           int           `json:"burst"`       // publications of Size
+	LargeBurst      int           `json:"large_burst"` // publications of LargeSize
+	PacePerClient   time.Duration `json:"pace_per_client_ns"`
+	PacedTime       time.Duration `json:"paced_time_ns"`
+	EchoConnections int           `json:"echo_connections"`
+	EchoStarts      int           `json:"echo_starts"`   // of all servers at once
+	EchoRounds      int           `json:"echo_rounds"`   // of each, in turn
+	EchoMessages    int           `json:"echo_messages"` // a round
+	Rest            time.Duration `json:"rest_ns"`       // before memory is read that was not freed
 }
 
 // Level is a number of connections.
 type Level struct {
 	Connections int `json:"connections"`
 	Repetitions int `json:"repetitions"`
-	// Whole is how many of these measure everything, the others handshakes and
-	// the echo only.
-	Whole int  `json:"whole"`
-	Echo  bool `json:"echo"` // measure the echo, too
 }
 
 // Large reports whether a repetition, from 0 on, has both sizes of payloads.
@@ -61,19 +59,19 @@ func (p *Plan) Interval(connections int) time.Duration {
 // Full is the plan of a run to keep.
 func Full() Plan {
 	return Plan{
-		Levels: []Level{{19_000, 5, 5, false}, {5_000, 3, 3, false}, {1_000, 5, 3, true}},
+		Levels: []Level{{19_000, 5}, {5_000, 3}, {1_000, 3}},
 		Size:   128, LargeSize: 1024,
 		SerialRounds: 3, SerialEvents: 19_000, BurstRounds: 2, BurstTime: time.Second, Burst: 40, LargeBurst: 25,
 		PacePerClient: 20 * time.Microsecond, PacedTime: time.Second,
-		EchoRounds: 2, EchoMessages: 100_000, Rest: 2 * time.Second,
+		EchoConnections: 1_000, EchoStarts: 2, EchoRounds: 5, EchoMessages: 100_000, Rest: 2 * time.Second,
 	}
 }
 
 // Quick is a plan that goes through everything with few connections.
 func Quick() Plan {
 	p := Full()
-	p.Levels = []Level{{50, 2, 2, true}}
+	p.Levels = []Level{{50, 2}}
 	p.SerialRounds, p.SerialEvents, p.BurstRounds, p.BurstTime, p.PacedTime = 1, 100, 1, 0, 20*time.Millisecond
-	p.EchoRounds, p.EchoMessages, p.Rest = 1, 1_000, 50*time.Millisecond
+	p.EchoConnections, p.EchoRounds, p.EchoMessages, p.Rest = 50, 1, 1_000, 50*time.Millisecond
 	return p
 }

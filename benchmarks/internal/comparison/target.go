@@ -3,6 +3,8 @@ package comparison
 import (
 	"fmt"
 	"math"
+
+	"stentor/benchmarks/internal/report"
 )
 
 // Target is something that Stentor is to reach beside its peers.
@@ -74,27 +76,44 @@ func (f *File) kind(server string) Kind {
 	return ""
 }
 
-// ratio is Stentor's figure in units of the best of some peers', the lowest if
-// less is better.
+// ratio is Stentor's figure in units of a peer's, the one of some that it looks
+// worst beside: the median over the repetitions, in each of which both were
+// measured within a minute or two. The machine's speed moves more between them.
 func (f *File) ratio(t Target, figure string, less bool, peer func(*Server) bool) Target {
 	n := f.level(figure)
-	var own, best *Figure
+	var own *Figure
+	for _, s := range f.Servers {
+		if s.Kind == Stentor {
+			own = f.Figure(s.Name, n, figure)
+		}
+	}
 	for i := range f.Servers {
 		s := &f.Servers[i]
 		x := f.Figure(s.Name, n, figure)
-		switch {
-		case x == nil:
-		case s.Kind == Stentor:
-			own = x
-		case peer(s) && (best == nil || (x.Median < best.Median) == less):
-			best, t.Against = x, s.Label
+		if own == nil || x == nil || !peer(s) {
+			continue
+		}
+		v, ok := own.in(x)
+		if ok && (t.Value == nil || (v > *t.Value) == less) {
+			t.Value, t.Against = &v, s.Label
 		}
 	}
-	if own != nil && best != nil && best.Median > 0 {
-		v := own.Median / best.Median
-		t.Value = &v
-	}
 	return t
+}
+
+// in is a figure in units of another one's. ok is false if they have no
+// repetition in common.
+func (x *Figure) in(other *Figure) (ratio float64, ok bool) {
+	var list []float64
+	for repetition, v := range x.Values {
+		if o := other.Values[repetition]; o > 0 {
+			list = append(list, v/o)
+		}
+	}
+	if len(list) == 0 {
+		return 0, false
+	}
+	return report.SpreadOf(list, func(v float64) float64 { return v }).Median, true
 }
 
 func (f *File) targets() []Target {
