@@ -63,7 +63,7 @@ func Full() Plan {
 		Size:   128, LargeSize: 1024,
 		SerialRounds: 3, SerialEvents: 19_000, BurstRounds: 2, BurstTime: time.Second, Burst: 40, LargeBurst: 25,
 		PacePerClient: 20 * time.Microsecond, PacedTime: time.Second,
-		EchoConnections: 1_000, EchoStarts: 2, EchoRounds: 5, EchoMessages: 100_000, Rest: 2 * time.Second,
+		EchoConnections: 1_000, EchoStarts: 2, EchoRounds: 4, EchoMessages: 60_000, Rest: 2 * time.Second,
 	}
 }
 
