@@ -139,7 +139,9 @@ func (f *File) targets() []Target {
 			HandshakeCPU, true, anyPeer),
 		f.ratio(Target{Name: "echo_rate_vs_go", Limit: 1.4, AtLeast: true, About: "echoed messages a second, in units of the best Go peer's"},
 			EchoRate, false, goPeer),
-		f.ratio(Target{Name: "echo_rate_vs_uws", Limit: 0.95, AtLeast: true, About: "the same, in units of uWebSockets.js's"},
+		f.ratio(Target{Name: "echo_cpu_vs_go", Limit: 1 / 1.4, About: "CPU of an echoed message, in units of the best Go peer's"},
+			EchoCPU, true, goPeer),
+		f.ratio(Target{Name: "echo_rate_vs_uws", Limit: 0.95, AtLeast: true, About: "echoed messages a second, in units of uWebSockets.js's"},
 			EchoRate, false, uws),
 	}
 	for _, s := range f.Servers {
