@@ -23,10 +23,10 @@ bench-peers:
 	scripts/bench-peers.sh
 
 c100k:
-	scripts/c100k.sh
+	scripts/c100k.sh -g -o benchmarks/results/c100k
 
 c1m:
-	scripts/c100k.sh -n 1000000 -m 1 -w 0 -r 0.1 -S
+	scripts/c100k.sh -n 1000000 -m 1 -w 0 -r 0.1 -S -o benchmarks/results/c1m
 
 client:
 	scripts/client.sh

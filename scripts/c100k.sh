@@ -2,25 +2,27 @@
 # 100,000 connections on this machine: starts enough gateway processes on one
 # port (a process may have as many descriptors as `ulimit -Hn` says), connects
 # and subscribes the clients by worker processes of `stentor loadtest`, publishes
-# to all of them through each process's admin listener, then drops 30 % of them at
-# once and watches them come back. It needs no root, changes no setting of the
-# system, and talks over loopback only.
+# to all of them through each process's admin listener, and, with fresh gateways,
+# drops 30 % of the clients at once and watches them come back. It needs no root,
+# changes no setting of the system, and talks over loopback only.
 #
 # Exit status: 0 if all connected, nothing was lost or came twice, and all came
-# back; 1 if not.
+# back; 1 if not; 2 for a wrong command line.
 #
 #   -n N          connections (100000)
-#   -m N          publications (30), 0: connect and storm only
-#   -r RATE       publications a second (0.5)
-#   -o FOLDER     keep table, JSON and HTML here (default: a temporary folder)
-#   -p N          gateway processes (default: as few as descriptors allow)
+#   -m N          publications (30)
+#   -r RATE       publications a second (50,000 deliveries a second, 20 at most)
 #   -w N          publications to warm up (3)
+#   -p N          gateway processes (as few as descriptors allow)
+#   -g            before, the same with 1,000, 3,000, 10,000 and 30,000
+#                 connections and as many processes: how the cost grows
 #   -S            no storm
+#   -o FOLDER     keep tables, JSON and HTML here (default: nowhere)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-connections=100000 messages=30 rate=0.5 out='' processes='' storm=yes warmup=3
-while getopts 'n:m:r:o:p:w:S' option; do
+connections=100000 messages=30 rate='' out='' processes='' warmup=3 grow='' storm=yes
+while getopts 'n:m:r:o:p:w:gS' option; do
   case $option in
     n) connections=$OPTARG ;;
     m) messages=$OPTARG ;;
@@ -28,6 +30,7 @@ while getopts 'n:m:r:o:p:w:S' option; do
     o) out=$OPTARG ;;
     p) processes=$OPTARG ;;
     w) warmup=$OPTARG ;;
+    g) grow=yes ;;
     S) storm=no ;;
     *) exit 2 ;;
   esac
@@ -35,14 +38,14 @@ done
 
 tmp=$(mktemp -d)
 pids=()
-finish() {
+stop() {
   for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-  rm -rf "$tmp"
+  pids=()
 }
-trap finish EXIT
+trap 'stop; rm -rf "$tmp"' EXIT
 trap 'exit 1' INT TERM HUP
-[ -n "$out" ] || out=$tmp/results
+[ -n "$out" ] || out=$tmp
 mkdir -p "$out"
 
 # The kernel deals connections to the processes by a hash, so each needs room for
@@ -58,40 +61,52 @@ fi
 
 go build -o "$tmp/stentor" ./cmd/stentor
 
-"$tmp/stentor" doctor --connections "$connections" >"$tmp/doctor" 2>&1 || true
-
-port=0
-targets=()
-for ((i = 0; i < processes; i++)); do
-  HOME=$tmp "$tmp/stentor" serve --listen "127.0.0.1:$port" --admin 127.0.0.1:0 --reuse-port --drain-window 0s \
-    >"$tmp/ready.$i" 2>"$tmp/log.$i" &
-  pids+=($!)
-  for ((wait = 0; wait < 200; wait++)); do
-    line=$(grep -m1 'ready, listening on' "$tmp/ready.$i" "$tmp/log.$i" -h 2>/dev/null || true)
-    [ -z "$line" ] || break
-    sleep 0.05
+# start starts fresh gateways, and says in targets and port how they are reached.
+start() {
+  port=0 targets=()
+  for ((i = 0; i < processes; i++)); do
+    HOME=$tmp "$tmp/stentor" serve --listen "127.0.0.1:$port" --admin 127.0.0.1:0 --reuse-port --drain-window 0s \
+      >"$tmp/ready" 2>"$tmp/log" &
+    pids+=($!)
+    local line=''
+    for ((wait = 0; wait < 400; wait++)); do
+      line=$(grep -m1 'ready, listening on' "$tmp/ready" || true)
+      [ -z "$line" ] || break
+      kill -0 "${pids[-1]}" 2>/dev/null || break
+      sleep 0.05
+    done
+    [ -n "$line" ] || { echo "c100k: the gateway does not start:" >&2; cat "$tmp/log" >&2; exit 1; }
+    local address=${line#*listening on } admin=${line##*admin }
+    address=${address%%,*}
+    port=${address##*:}
+    targets+=(--publish "http://$admin" --metrics "http://$admin" --pid "${pids[-1]}")
   done
-  [ -n "$line" ] || { echo "c100k: the gateway does not start:" >&2; cat "$tmp/log.$i" >&2; exit 1; }
-  address=$(sed -E 's/.*listening on ([^,]+),.*/\1/' <<<"$line")
-  admin=$(sed -E 's/.*admin ([^ ]+).*/\1/' <<<"$line")
-  port=${address##*:}
-  targets+=(--publish "http://$admin" --metrics "http://$admin" --pid "${pids[-1]}")
-done
-echo "$processes gateway processes on 127.0.0.1:$port"
-
-run() { # name, scenario, arguments
-  local name=$1 scenario=$2
-  shift 2
-  "$tmp/stentor" loadtest "$scenario" "ws://127.0.0.1:$port/raw/all" --connections "$connections" "${targets[@]}" \
-    --timeout 60s --fail-if 'failed>0' --fail-if 'dropped>0' --fail-if 'publish_failed>0' --fail-if 'lost>0' --fail-if 'duplicated>0' --fail-if 'corrupted>0' \
-    --json "$out/$name.json" --html "$out/$name.html" "$@" | tee "$out/$name.txt"
 }
 
+# run runs a scenario against fresh gateways: name, scenario, connections,
+# arguments.
 status=0
-if [ "$messages" -gt 0 ]; then
-  run "c$connections-broadcast" broadcast --messages "$messages" --rate "$rate" --warm-up "$warmup" || status=1
+run() {
+  local name=$1 scenario=$2 n=$3
+  shift 3
+  start
+  printf '\n== %s: %d connections to %d gateway processes on 127.0.0.1:%s\n' "$scenario" "$n" "$processes" "$port"
+  "$tmp/stentor" loadtest "$scenario" "ws://127.0.0.1:$port/raw/all" --connections "$n" "${targets[@]}" --timeout 60s \
+    --fail-if 'failed>0' --fail-if 'dropped>0' --fail-if 'publish_failed>0' --fail-if 'lost>0' --fail-if 'duplicated>0' --fail-if 'corrupted>0' \
+    --json "$out/$name.json" --html "$out/$name.html" "$@" | tee "$out/$name.txt" || status=1
+  stop
+}
+
+broadcast() { # connections
+  local each=${rate:-$(awk -v n="$1" 'BEGIN { r = 50000 / n; print (r > 20 ? 20 : r) }')}
+  run "broadcast-$1" broadcast "$1" --messages "$messages" --rate "$each" --warm-up "$warmup"
+}
+
+if [ -n "$grow" ]; then
+  for n in 1000 3000 10000 30000; do broadcast "$n"; done
 fi
+broadcast "$connections"
 if [ "$storm" = yes ]; then
-  run "c$connections-storm" storm --drop 30% --rate 0.5 --fail-if 'returned<100%' || status=1
+  run "storm-$connections" storm "$connections" --drop 30% --rate 0.5 --fail-if 'returned<100%'
 fi
 exit "$status"
