@@ -134,6 +134,9 @@ func (r *run) messages(c *counts, f *final, h histogram) *Messages {
 	}
 	if p := r.publisher.Load(); p != nil {
 		p.results(m)
+		if late := time.Duration(p.late); late > time.Second && m.Publish != nil {
+			r.note("the server did not take publications at this rate: each waits for the answer to the one before, and the last were %.1f s late", late.Seconds())
+		}
 	}
 	if took := c.Last - c.First; c.First != 0 && took > 0 {
 		m.TookS = float64(took) / 1e9
@@ -160,8 +163,18 @@ const (
 	busyShare  = 0.9
 	lagBound   = 50.0 // ms, at the 99th percentile
 	sendBound  = 20.0
+	lagPart    = 0.1 // less of the messages' 99th percentile than this does not matter
 	wholeShare = 0.95
 )
+
+// matters reports whether a lateness of the tool's is large by itself, and beside
+// the latency of messages where there are any.
+func matters(lag *Latency, bound float64, m *Messages) bool {
+	if lag == nil || lag.P99MS <= bound {
+		return false
+	}
+	return m == nil || m.Latency == nil || lag.P99MS > lagPart*m.Latency.P99MS
+}
 
 // window is how long was measured: to the last message, if there were any.
 func (r *run) window() time.Duration {
@@ -193,9 +206,9 @@ func (r *run) usageResult(result *Result, lag, send histogram) {
 	switch {
 	case u.PeakShare > busyShare:
 		u.Bottleneck = fmt.Sprintf("a worker of this tool used %.0f %% of the processors that it may use", u.PeakShare*100)
-	case u.LoopLag != nil && u.LoopLag.P99MS > lagBound:
+	case matters(u.LoopLag, lagBound, result.Messages):
 		u.Bottleneck = fmt.Sprintf("its event loops came %.0f ms late (99th percentile)", u.LoopLag.P99MS)
-	case u.SendLag != nil && u.SendLag.P99MS > sendBound:
+	case matters(u.SendLag, sendBound, result.Messages):
 		u.Bottleneck = fmt.Sprintf("it sent %.0f ms late (99th percentile)", u.SendLag.P99MS)
 	}
 	if u.MachineShare > wholeShare {

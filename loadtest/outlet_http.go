@@ -91,4 +91,9 @@ type statusError struct {
 	body   string
 }
 
-func (e *statusError) Error() string { return fmt.Sprintf("HTTP status %d: %s", e.status, e.body) }
+func (e *statusError) Error() string {
+	if e.body == "" {
+		return fmt.Sprintf("HTTP status %d", e.status)
+	}
+	return fmt.Sprintf("HTTP status %d: %s", e.status, e.body)
+}

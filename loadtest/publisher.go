@@ -34,7 +34,8 @@ type publisher struct {
 	refused  numbers    // those that some outlet's server has not
 	failures map[string]int64
 	took     histogram // until a server has answered
-	lag      histogram // how late publications were begun
+	lag      histogram // how late this tool was to begin them
+	late     int64     // how late one was begun at most, by whomever's fault
 }
 
 // outlet is one way to publish: a server's address.
@@ -113,7 +114,7 @@ func (p *publisher) serve(o outlet) {
 		err := o.publish(one, p.plan.channels[channel], payload)
 		stop()
 		ended := swarm.Now()
-		p.note(k, due, began-max(due, free), ended, err)
+		p.note(k, due, began, began-max(due, free), ended, err)
 		free = ended
 	}
 }
@@ -147,10 +148,11 @@ func raise(v *atomic.Int64, to int64) {
 
 // note keeps how a publication went. lag is how late this tool was with it, not
 // the server with the one before.
-func (p *publisher) note(k, due, lag, ended int64, err error) {
+func (p *publisher) note(k, due, began, lag, ended int64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lag.record(lag)
+	p.late = max(p.late, began-due)
 	if err != nil {
 		p.refused.set(k)
 		cause := publishCause(err)
