@@ -17,15 +17,5 @@ trap 'rm -rf "$tmp"' EXIT
 go build -o "$tmp/stentor" ./cmd/stentor
 (cd benchmarks && go build -o "$tmp/core" ./core)
 
-# In the background, so that a signal to this script reaches the benchmark,
-# which ends its own processes.
-"$tmp/core" -stentor "$tmp/stentor" -results "$PWD/benchmarks/results" -command "scripts/bench-core.sh${*:+ $*}" "$@" &
-pid=$!
-trap 'kill -TERM "$pid" 2>/dev/null || true' INT TERM HUP
-status=0
-wait "$pid" || status=$?
-while kill -0 "$pid" 2>/dev/null; do # the wait was interrupted
-    status=0
-    wait "$pid" || status=$?
-done
-exit "$status"
+. scripts/measure.sh
+measure "$tmp/core" -stentor "$tmp/stentor" -results "$PWD/benchmarks/results" -command "scripts/bench-core.sh${*:+ $*}" "$@"

@@ -31,18 +31,10 @@ fi
 go build -o "$tmp/stentor" ./cmd/stentor
 (cd benchmarks && go build -o "$tmp/" ./peers/... ./render)
 
-# In the background, so that a signal to this script reaches the benchmark,
-# which ends its own processes.
-"$tmp/peers" -stentor "$tmp/stentor" -bin "$tmp" -peers "$PWD/benchmarks/peers" \
-    -results "$PWD/benchmarks/results" -command "scripts/bench-peers.sh${*:+ $*}" "$@" &
-pid=$!
-trap 'kill -TERM "$pid" 2>/dev/null || true' INT TERM HUP
+. scripts/measure.sh
 status=0
-wait "$pid" || status=$?
-while kill -0 "$pid" 2>/dev/null; do # the wait was interrupted
-    status=0
-    wait "$pid" || status=$?
-done
+measure "$tmp/peers" -stentor "$tmp/stentor" -bin "$tmp" -peers "$PWD/benchmarks/peers" \
+    -results "$PWD/benchmarks/results" -command "scripts/bench-peers.sh${*:+ $*}" "$@" || status=$?
 if [ "$status" -eq 0 ]; then
     "$tmp/render" -results benchmarks/results -document docs/benchmarks.md -plots docs/benchmarks
 fi

@@ -14,11 +14,8 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"syscall"
 	"time"
 
 	"stentor/benchmarks/internal/report"
@@ -29,27 +26,13 @@ import (
 const timeLimit = 15 * time.Minute
 
 func main() {
-	runtime.LockOSThread() // see child.Group
-	if played, err := rig.PlayRole(os.Args[1:]); played {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	rig.Main("core", func(ctx context.Context, args []string) (int, error) {
+		code, err := run(ctx, args)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("not done after %v", timeLimit)
 		}
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	code, err := run(ctx, os.Args[1:])
-	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "core: interrupted")
-		code = 1
-	case errors.Is(err, context.DeadlineExceeded):
-		fmt.Fprintf(os.Stderr, "core: not done after %v\n", timeLimit)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "core:", err)
-	}
-	stop()
-	os.Exit(code)
+		return code, err
+	})
 }
 
 // options is what the command line says.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 	"testing"
@@ -12,14 +11,7 @@ import (
 // TestMain lets the test binary play the roles that the benchmark starts itself
 // for.
 func TestMain(m *testing.M) {
-	runtime.LockOSThread()
-	if played, err := rig.PlayRole(os.Args[1:]); played {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
+	rig.Play()
 	runtime.UnlockOSThread()
 	os.Exit(m.Run())
 }

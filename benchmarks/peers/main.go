@@ -14,40 +14,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"stentor/benchmarks/internal/comparison"
 	"stentor/benchmarks/internal/rig"
 )
 
-func main() {
-	runtime.LockOSThread() // see child.Group
-	if played, err := rig.PlayRole(os.Args[1:]); played {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	code, err := run(ctx, os.Args[1:])
-	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "peers: interrupted")
-		code = 1
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "peers:", err)
-	}
-	stop()
-	os.Exit(code)
-}
+func main() { rig.Main("peers", run) }
 
 // options is what the command line says.
 type options struct {

@@ -18,14 +18,7 @@ import (
 // TestMain lets the test binary play the roles that the benchmark starts itself
 // for, and has the programs built once.
 func TestMain(m *testing.M) {
-	runtime.LockOSThread()
-	if played, err := rig.PlayRole(os.Args[1:]); played {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
+	rig.Play()
 	runtime.UnlockOSThread()
 	code := m.Run()
 	if built := programs(); built.folder != "" {
