@@ -282,6 +282,9 @@ func (r *run) extent(c *counts, sent int64) (done, total int64, unit string) {
 			return sent, int64(r.plan.messages), "publications"
 		}
 	}
+	if sent > 0 {
+		return sent, 0, "publications"
+	}
 	return 0, 0, ""
 }
 

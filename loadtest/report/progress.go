@@ -12,6 +12,9 @@ import (
 // connections", and after spent in this phase, if it can be told, how much is
 // left: ", 3 s left". It is a line without control characters, as State is.
 func Step(p loadtest.Progress, spent time.Duration) string {
+	if p.Unit == "" {
+		return "under way"
+	}
 	if p.Total <= 0 {
 		return count(p.Done) + " " + clean(p.Unit)
 	}

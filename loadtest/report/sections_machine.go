@@ -33,7 +33,7 @@ func tool(r *loadtest.Result) section {
 		s.bad("bottleneck", "%s", clean(c.Bottleneck))
 	}
 	if c.CPUSeconds > 0 {
-		s.add("CPU", "%s, %s of the cores while it measured, %s in its busiest second",
+		s.add("CPU", "%s, %s of the cores while it measured; the busiest process at most %s of what it may use, in a second",
 			seconds(c.CPUSeconds), percent(c.CPUShare), percent(c.PeakShare))
 	}
 	if c.MachineShare > 0 {

@@ -114,7 +114,7 @@ func (f *File) servers() Table {
 
 // verdicts is a table of the targets.
 func (f *File) verdicts() Table {
-	t := Table{Name: "targets", Head: []string{"target", "measured", "wanted", "", "best peer"}}
+	t := Table{Name: "targets", Head: []string{"target", "measured", "wanted", "", "closest peer"}}
 	for i := range f.Targets {
 		x := &f.Targets[i]
 		value, sign := "–", "≤ "
