@@ -18,9 +18,14 @@ type crew interface {
 }
 
 // local is a worker in this process.
-type local struct{ worker *worker }
+type local struct {
+	mu     sync.Mutex // one order at a time
+	worker *worker
+}
 
 func (l *local) do(o *order) (*answer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	a := l.worker.do(o)
 	if a.Err != "" {
 		return nil, errors.New(a.Err)

@@ -107,7 +107,7 @@ func (r *run) setUp() error {
 	p := r.plan
 	for i := range p.processes() {
 		if p.workers == 0 {
-			r.crews = append(r.crews, &local{new(worker)})
+			r.crews = append(r.crews, &local{worker: new(worker)})
 		} else {
 			w, err := startRemote(p.WorkerCommand, i)
 			if err != nil {
