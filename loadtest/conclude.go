@@ -36,39 +36,28 @@ func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
 		return nil, err
 	}
 	sum := &final{}
-	h := struct{ connect, latency, churn, lag, send histogram }{newHistogram(), newHistogram(), newHistogram(), newHistogram(), newHistogram()}
 	for _, a := range answers {
-		f := a.Final
-		sum.Due += f.Due
-		sum.Lost += f.Lost
-		sum.Missed += f.Missed
-		sum.MissedMax = max(sum.MissedMax, f.MissedMax)
-		sum.Returns = append(sum.Returns, f.Returns...)
-		h.connect.add(f.Connect)
-		h.latency.add(f.Latency)
-		h.churn.add(f.Churn)
-		h.lag.add(f.Lag)
-		h.send.add(f.SendLag)
+		sum.add(a.Final)
 	}
 	c := r.watch.state()
 	result := &Result{
 		Format: Format, Version: r.plan.Version, Command: r.plan.Command, Started: r.startedAt, Machine: thisMachine(),
 		Run: r.plan.runConfig(), Phases: r.phases, Errors: r.watch.causes(), Series: r.watch.series,
-		Connect: r.connectResult(&c, h.connect),
+		Connect: r.connectResult(&c, restored(sum.Connect)),
 	}
 	switch r.plan.Scenario {
 	case ScenarioBroadcast, ScenarioEcho, ScenarioStorm:
-		result.Messages = r.messages(&c, sum, h.latency)
+		result.Messages = r.messages(&c, sum)
 	case ScenarioChurn:
-		result.Churn = r.churnResult(&c, h.churn)
+		result.Churn = r.churnResult(&c, restored(sum.Churn))
 	}
 	if r.plan.Scenario == ScenarioStorm {
 		result.Storm = r.stormResult(&c, sum)
 	}
 	if p := r.publisher.Load(); p != nil {
-		h.send.add(p.lag.peek())
+		sum.SendLag = merged(sum.SendLag, p.lag.peek())
 	}
-	r.usageResult(result, h.lag, h.send)
+	r.usageResult(result, restored(sum.Lag), restored(sum.SendLag))
 	result.Notes = r.notes
 	for i := range r.plan.thresholds {
 		result.Thresholds = append(result.Thresholds, r.plan.thresholds[i].judge(result))
@@ -115,7 +104,7 @@ func (r *run) connectResult(c *counts, h histogram) Connect {
 	}
 	if r.plan.Scenario == ScenarioChurn || r.plan.Scenario == ScenarioStorm {
 		x.Failed = int(r.atBegin.Failed) // what fails later is of the churn or the storm
-		if r.begin.at.IsZero() {
+		if r.begin.at == 0 {
 			x.Failed = int(c.Failed)
 		}
 	}
@@ -126,11 +115,11 @@ func (r *run) connectResult(c *counts, h histogram) Connect {
 	return x
 }
 
-func (r *run) messages(c *counts, f *final, h histogram) *Messages {
+func (r *run) messages(c *counts, f *final) *Messages {
 	m := &Messages{
 		Sent: c.Sent, Due: f.Due, Received: c.Received, Lost: f.Lost, Duplicated: c.Duplicated, Reordered: c.Reordered,
 		Corrupted: c.Corrupted, Unexpected: c.Unexpected, Missed: f.Missed,
-		ReceivedBytes: c.ReceivedBytes, SentBytes: c.SentBytes, Latency: h.latency(),
+		ReceivedBytes: c.ReceivedBytes, SentBytes: c.SentBytes, Latency: restored(f.Latency).latency(),
 	}
 	if p := r.publisher.Load(); p != nil {
 		p.results(m)
@@ -178,12 +167,12 @@ func matters(lag *Latency, bound float64, m *Messages) bool {
 
 // window is how long was measured: to the last message, if there were any.
 func (r *run) window() time.Duration {
-	if r.begin.at.IsZero() || r.done.at.IsZero() {
+	if r.begin.at == 0 || r.done.at == 0 {
 		return 0
 	}
-	wall := r.done.at.Sub(r.begin.at)
+	wall := time.Duration(r.done.at - r.begin.at)
 	if last := r.atDone.Last; last != 0 && r.plan.Scenario != ScenarioStorm {
-		wall = min(wall, time.Duration(last-r.begin.clock))
+		wall = min(wall, time.Duration(last-r.begin.at))
 	}
 	return max(0, wall)
 }
@@ -196,7 +185,7 @@ func (r *run) usageResult(result *Result, lag, send histogram) {
 	u.PeakShare = r.watch.peakCPU
 	end := r.measure(context.Background(), false)
 	u.CPUSeconds, u.RSSBytes = end.own.CPU.Seconds(), r.connected.own.RSS
-	if n := result.Connect.Succeeded; n > 0 && !r.connected.at.IsZero() {
+	if n := result.Connect.Succeeded; n > 0 && r.connected.at != 0 {
 		u.RSSEach = float64(r.connected.own.RSS-r.empty.own.RSS) / float64(n)
 	}
 	if wall := r.window().Seconds(); wall > 0 {
@@ -218,7 +207,7 @@ func (r *run) usageResult(result *Result, lag, send histogram) {
 }
 
 func (r *run) serverResult(result *Result) {
-	ok := !r.connected.at.IsZero() && (len(r.plan.PIDs) == 0 || r.connected.server.RSS > 0) // it may have crashed
+	ok := r.connected.at != 0 && (len(r.plan.PIDs) == 0 || r.connected.server.RSS > 0) // it may have crashed
 	n := float64(result.Connect.Succeeded)
 	if !ok || n == 0 || len(r.plan.PIDs) == 0 && len(r.plan.Metrics) == 0 {
 		return

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"stentor/loadtest/swarm"
 )
 
 const testURL = "ws://127.0.0.1:8080/ws"
@@ -150,7 +152,7 @@ func TestSources(t *testing.T) {
 				t.Fatalf("%d connections, %d workers: %d sources", c.connections, c.workers, len(list))
 			}
 			for _, a := range list {
-				if seen[a] || !a.IsLoopback() || canBind(a) != nil {
+				if seen[a] || !a.IsLoopback() || swarm.CanBind(a) != nil {
 					t.Fatalf("worker %d comes from %s", i, a)
 				}
 				seen[a] = true

@@ -31,14 +31,7 @@ func (w *worker) echo(o *echoOrder) {
 	if o.Rate > 0 {
 		w.pace(min(time.Millisecond, time.Duration(1e9/o.Rate/4)))
 	}
-	there := make([]int64, lanes)
-	w.each(func(n *lane) {
-		n.clients(func(_ int, c *client) {
-			if c.stage == ready {
-				there[n.index]++
-			}
-		})
-	})
+	there := w.tally((*lane).ready)
 	senders := there
 	if o.Rate == 0 {
 		senders = portions(int64(o.Concurrency), there)

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"encoding/base64"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -36,6 +37,23 @@ func (h histogram) peek() *hdrhistogram.Snapshot {
 		return nil
 	}
 	return h.hdr.Export()
+}
+
+// merged returns the sum of two snapshots, either of which may be nil.
+func merged(a, b *hdrhistogram.Snapshot) *hdrhistogram.Snapshot {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	h := histogram{hdrhistogram.Import(a)}
+	h.add(b)
+	return h.peek()
+}
+
+// restored makes a histogram of a snapshot, which may be nil.
+func restored(s *hdrhistogram.Snapshot) histogram {
+	h := newHistogram()
+	h.add(s)
+	return h
 }
 
 // add merges what take or peek has returned.

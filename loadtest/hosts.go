@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stentor/loadtest/host"
+	"stentor/loadtest/swarm"
 )
 
 const (
@@ -137,7 +138,7 @@ func (p *plan) resolveSources() error {
 		if !a.IsValid() || a.Unmap().Is4() != four {
 			return fmt.Errorf("source %s and target %s are not of the same family", a, p.target.Addr())
 		}
-		if err := canBind(a); err != nil {
+		if err := swarm.CanBind(a); err != nil {
 			return fmt.Errorf("source %s: %w: it must be an address of this machine", a, err)
 		}
 	}
@@ -158,19 +159,4 @@ func (p *plan) sources(worker int) (list []netip.Addr) {
 		list = append(list, netip.AddrFrom4([4]byte{127, byte(10 + worker/250), byte(1 + worker%250), byte(1 + i)}))
 	}
 	return list
-}
-
-func canBind(a netip.Addr) error {
-	family, sa := unix.AF_INET, unix.Sockaddr(nil)
-	if a = a.Unmap(); a.Is4() {
-		sa = &unix.SockaddrInet4{Addr: a.As4()}
-	} else {
-		family, sa = unix.AF_INET6, &unix.SockaddrInet6{Addr: a.As16()}
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return unix.Bind(fd, sa)
 }

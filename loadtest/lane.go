@@ -50,7 +50,8 @@ type lane struct {
 	returns  []int64
 
 	dials       dialPlan
-	subscribing deadlines
+	subscribing swarm.Queue[deadline] // oldest first
+	subscribers int                   // clients between the handshake and ready
 	redials     redials
 	echoing     echoPlan
 	churning    churnPlan
@@ -97,7 +98,8 @@ func (w *worker) of(c *swarm.Conn) (*lane, *client) {
 func (w *worker) Opened(c *swarm.Conn, now int64) {
 	n, cl := w.of(c)
 	cl.stage, cl.step = subscribing, 0
-	n.subscribing.push(c, now+int64(w.setup.Timeout))
+	n.subscribers++
+	n.subscribing.Push(deadline{int32(c.Number()), c.Due(), now + int64(w.setup.Timeout)})
 	n.advance(c, cl, nil, now)
 }
 
@@ -144,6 +146,7 @@ func (n *lane) write(c *swarm.Conn, t *text, payload []byte) {
 
 func (n *lane) becameReady(c *swarm.Conn, cl *client, now int64) {
 	cl.stage = ready
+	n.subscribers--
 	n.counts.Succeeded++
 	n.counts.Open++
 	took := now - c.Due()
@@ -281,13 +284,16 @@ func known(data []byte) bool {
 func (w *worker) Closed(c *swarm.Conn, opened bool, why swarm.Cause, now int64) {
 	n, cl := w.of(c)
 	was := cl.stage
+	if was == subscribing {
+		n.subscribers--
+	}
 	cl.stage, cl.sentAt = away, 0
 	cl.rejoin = false
 	switch {
 	case was == ready:
 		n.counts.Open--
 		if why == swarm.Done {
-			n.closedAsAsked(c, cl, now)
+			n.closedAsAsked(c, now)
 			return
 		}
 		n.counts.Dropped++

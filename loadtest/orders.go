@@ -30,7 +30,7 @@ type order struct {
 type answer struct {
 	Err      string
 	Missing  int64
-	Ready    []int // clients that are ready, by channel
+	Ready    int64 // clients that are ready
 	Snapshot *snapshot
 	Final    *final
 }
@@ -170,4 +170,27 @@ type final struct {
 	Connect, Latency             *hdrhistogram.Snapshot
 	Churn, Lag, SendLag          *hdrhistogram.Snapshot
 	Returns                      []int64 // when each came back that had gone
+}
+
+// add adds up two accounts.
+func (f *final) add(g *final) {
+	f.Due += g.Due
+	f.Lost += g.Lost
+	f.Missed += g.Missed
+	f.MissedMax = max(f.MissedMax, g.MissedMax)
+	f.Connect, f.Latency = merged(f.Connect, g.Connect), merged(f.Latency, g.Latency)
+	f.Churn, f.Lag, f.SendLag = merged(f.Churn, g.Churn), merged(f.Lag, g.Lag), merged(f.SendLag, g.SendLag)
+	f.Returns = append(f.Returns, g.Returns...)
+}
+
+// add adds up two states. Whose process runs how is not added: CPU and Procs stay.
+func (s *snapshot) add(t *snapshot) {
+	s.Counts.add(&t.Counts)
+	if s.Errors == nil {
+		s.Errors = map[string]int64{}
+	}
+	for cause, n := range t.Errors {
+		s.Errors[cause] += n
+	}
+	s.Latency, s.Lag = merged(s.Latency, t.Latency), merged(s.Lag, t.Lag)
 }

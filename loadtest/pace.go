@@ -11,7 +11,7 @@ import (
 // Tick goes on with all that is due.
 func (w *worker) Tick(l *swarm.Loop, now int64) {
 	n := w.lanes[l.Index]
-	n.subscribing.expire(w, now)
+	n.expire(now)
 	if n.halted {
 		return
 	}
@@ -97,36 +97,21 @@ func (p *dialPlan) left(n *lane) int {
 	return (len(n.worker.clients) - p.next + len(n.worker.lanes) - 1) / len(n.worker.lanes)
 }
 
-// deadlines are those of subscriptions, oldest first.
-type deadlines struct {
-	list []deadline
-	head int
-}
-
+// deadline is that of a subscription.
 type deadline struct {
 	number int32
-	tries  int64 // Conn.Due, to know the attempt
+	due    int64 // Conn.Due, to know the attempt
 	at     int64
 }
 
-func (d *deadlines) push(c *swarm.Conn, at int64) {
-	d.list = append(d.list, deadline{int32(c.Number()), c.Due(), at})
-}
-
-func (d *deadlines) expire(w *worker, now int64) {
-	for d.head < len(d.list) && d.list[d.head].at <= now {
-		x := d.list[d.head]
-		d.head++
-		c := w.swarm.Conn(int(x.number))
-		if w.clients[x.number].stage == subscribing && c.Due() == x.tries {
+// expire ends subscriptions that take too long.
+func (n *lane) expire(now int64) {
+	for q := &n.subscribing; q.Len() > 0 && q.Front().at <= now; {
+		x := q.Pop()
+		c := n.worker.swarm.Conn(int(x.number))
+		if n.worker.clients[x.number].stage == subscribing && c.Due() == x.due {
 			c.Fail(silentCause)
 		}
-	}
-	if d.head == len(d.list) {
-		d.list, d.head = d.list[:0], 0
-	} else if d.head > 4096 {
-		d.list = d.list[:copy(d.list, d.list[d.head:])]
-		d.head = 0
 	}
 }
 
@@ -260,7 +245,7 @@ func (p *churnPlan) proceed(n *lane, now int64) {
 }
 
 // closedAsAsked: a connection has ended because the run ended it.
-func (n *lane) closedAsAsked(c *swarm.Conn, _ *client, now int64) {
+func (n *lane) closedAsAsked(c *swarm.Conn, now int64) {
 	if n.churning.on && !n.halted {
 		n.dial(c, now)
 	}

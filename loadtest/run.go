@@ -383,7 +383,7 @@ func (r *run) opens(ctx context.Context) {
 }
 
 func (r *run) closes(ctx context.Context) {
-	if r.done.at.IsZero() {
+	if r.done.at == 0 {
 		r.done, r.atDone = r.measure(ctx, false), r.watch.state()
 	}
 }

@@ -81,9 +81,7 @@ func (r *run) echo(ctx context.Context) error {
 	}
 	ready := make([]int64, len(answers))
 	for i, a := range answers {
-		for _, n := range a.Ready {
-			ready[i] += int64(n)
-		}
+		ready[i] = a.Ready
 	}
 	senders := ready
 	if r.plan.Rate == 0 {

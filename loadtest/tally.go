@@ -1,10 +1,12 @@
 package loadtest
 
+import "stentor/loadtest/swarm"
+
 // snapshot tells the lane's state.
 func (n *lane) snapshot(s *snapshot, intervals bool) {
 	s.Counts = n.counts
 	waiting, inFlight := n.loop.Waiting()
-	s.Counts.Connecting = int64(waiting + inFlight + n.dials.left(n) + n.subscribers())
+	s.Counts.Connecting = int64(waiting + inFlight + n.dials.left(n) + n.subscribers)
 	s.Counts.Pings, s.Counts.SentBytes, s.Counts.ReceivedBytes = n.loop.Pings, n.loop.SentBytes, n.loop.ReceivedBytes
 	s.Errors = make(map[string]int64, len(n.errors))
 	for cause, k := range n.errors {
@@ -15,14 +17,30 @@ func (n *lane) snapshot(s *snapshot, intervals bool) {
 	}
 }
 
-// subscribers is how many clients are between the handshake and ready.
-func (n *lane) subscribers() (k int) {
-	for _, d := range n.subscribing.list[n.subscribing.head:] {
-		c := n.worker.swarm.Conn(int(d.number))
-		if n.worker.clients[d.number].stage == subscribing && c.Due() == d.tries {
+// ready is how many clients are ready.
+func (n *lane) ready() (k int64) {
+	n.clients(func(_ int, cl *client) {
+		if cl.stage == ready {
 			k++
 		}
-	}
+	})
+	return k
+}
+
+// begin marks the clients that are ready as those that messages are due to, and
+// returns how many they are.
+func (n *lane) begin() int64 {
+	n.clients(func(_ int, cl *client) { cl.counted = cl.counted || cl.stage == ready })
+	return n.ready()
+}
+
+// busy is how many clients have a connection, or are about to.
+func (n *lane) busy() (k int64) {
+	n.loop.Clients(func(c *swarm.Conn) {
+		if !c.Idle() {
+			k++
+		}
+	})
 	return k
 }
 

@@ -20,14 +20,13 @@ type usage struct {
 	slab        int64
 	heap        int64 // live heap of the server, 0 if it does not tell
 	busy        time.Duration
-	at          time.Time
-	clock       int64 // the same, by swarm.Now
+	at          int64 // swarm.Now; 0 if it was not read
 }
 
 // measure reads the usage. With heap the server is asked to collect its garbage
 // first, which it may not be able to.
 func (r *run) measure(ctx context.Context, heap bool) (u usage) {
-	u.at, u.clock = time.Now(), swarm.Now()
+	u.at = swarm.Now()
 	if len(r.plan.PIDs) > 0 {
 		u.server, _ = host.Processes(host.Tree(r.plan.PIDs...))
 	}

@@ -58,24 +58,18 @@ func (w *watch) ask(full bool) error {
 	if err != nil {
 		return err
 	}
-	w.now, w.errors, w.free = counts{}, map[string]int64{}, math.MaxInt64
+	var all snapshot
+	cpu, procs := make([]time.Duration, len(answers)), make([]int, len(answers))
+	for i, a := range answers {
+		all.add(a.Snapshot)
+		cpu[i], procs[i] = a.Snapshot.CPU, a.Snapshot.Procs
+	}
+	w.now, w.errors, w.free = all.Counts, all.Errors, math.MaxInt64
 	if free, err := host.Available(); err == nil {
 		w.free = free
 	}
-	latency, lag := newHistogram(), newHistogram()
-	cpu, procs := make([]time.Duration, len(answers)), make([]int, len(answers))
-	for i, a := range answers {
-		s := a.Snapshot
-		w.now.add(&s.Counts)
-		for cause, n := range s.Errors {
-			w.errors[cause] += n
-		}
-		latency.add(s.Latency)
-		lag.add(s.Lag)
-		cpu[i], procs[i] = s.CPU, s.Procs
-	}
 	if full {
-		w.moment(now, latency, lag, cpu, procs)
+		w.moment(now, restored(all.Latency), restored(all.Lag), cpu, procs)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (w *worker) carryOut(o *order, a *answer) error {
 	case o.Snapshot != nil:
 		a.Snapshot = w.snapshot(o.Snapshot.Intervals)
 	case o.Begin:
-		a.Ready = w.ready()
+		a.Ready = sum(w.tally((*lane).begin))
 	case o.Measure:
 		w.each(func(n *lane) { n.lag.total.hdr.Reset() })
 	case o.Echo != nil:
@@ -69,9 +69,7 @@ func (w *worker) carryOut(o *order, a *answer) error {
 		w.each((*lane).halt)
 		w.pace(0)
 	case o.Missing != nil:
-		parts := make([]int64, len(w.lanes))
-		w.each(func(n *lane) { parts[n.index] = n.missing(o.Missing) })
-		a.Missing = sum(parts)
+		a.Missing = sum(w.tally(func(n *lane) int64 { return n.missing(o.Missing) }))
 	case o.Finish != nil:
 		a.Final = w.finish(o.Finish)
 	}
@@ -165,19 +163,12 @@ func (w *worker) channel(number int) string { return w.setup.Channels[w.channelO
 
 // snapshot tells the state of all lanes.
 func (w *worker) snapshot(intervals bool) *snapshot {
-	s := &snapshot{Errors: map[string]int64{}, CPU: processCPU(), Procs: runtime.GOMAXPROCS(0)}
+	s := &snapshot{CPU: processCPU(), Procs: runtime.GOMAXPROCS(0)}
 	parts := make([]snapshot, len(w.lanes))
 	w.each(func(n *lane) { n.snapshot(&parts[n.index], intervals) })
-	latency, lag := newHistogram(), newHistogram()
 	for i := range parts {
-		s.Counts.add(&parts[i].Counts)
-		for cause, n := range parts[i].Errors {
-			s.Errors[cause] += n
-		}
-		latency.add(parts[i].Latency)
-		lag.add(parts[i].Lag)
+		s.add(&parts[i])
 	}
-	s.Latency, s.Lag = latency.take(), lag.take()
 	if s.Counts.Connecting == 0 && w.tick == w.connectTick() {
 		w.pace(0)
 	}
@@ -196,26 +187,11 @@ func (w *worker) pace(d time.Duration) {
 	w.swarm.SetTick(d)
 }
 
-// ready marks the clients that are ready as those that messages are due to.
-func (w *worker) ready() []int {
-	parts := make([][]int, len(w.lanes))
-	w.each(func(n *lane) {
-		part := make([]int, len(w.setup.Channels))
-		n.clients(func(i int, c *client) {
-			if c.stage == ready {
-				c.counted = true
-				part[w.channelOf(i)]++
-			}
-		})
-		parts[n.index] = part
-	})
-	sum := make([]int, len(w.setup.Channels))
-	for _, p := range parts {
-		for i, n := range p {
-			sum[i] += n
-		}
-	}
-	return sum
+// tally asks every lane for a number, and returns them by lane.
+func (w *worker) tally(of func(n *lane) int64) []int64 {
+	parts := make([]int64, len(w.lanes))
+	w.each(func(n *lane) { parts[n.index] = of(n) })
+	return parts
 }
 
 // finish makes the account.
@@ -223,24 +199,9 @@ func (w *worker) finish(o *finishOrder) *final {
 	parts := make([]final, len(w.lanes))
 	w.each(func(n *lane) { n.finish(&parts[n.index], o) })
 	f := &final{}
-	var hists [5]histogram
-	for i := range hists {
-		hists[i] = newHistogram()
-	}
 	for i := range parts {
-		p := &parts[i]
-		f.Due += p.Due
-		f.Lost += p.Lost
-		f.Missed += p.Missed
-		f.MissedMax = max(f.MissedMax, p.MissedMax)
-		f.Returns = append(f.Returns, p.Returns...)
-		hists[0].add(p.Connect)
-		hists[1].add(p.Latency)
-		hists[2].add(p.Churn)
-		hists[3].add(p.Lag)
-		hists[4].add(p.SendLag)
+		f.add(&parts[i])
 	}
-	f.Connect, f.Latency, f.Churn, f.Lag, f.SendLag = hists[0].take(), hists[1].take(), hists[2].take(), hists[3].take(), hists[4].take()
 	return f
 }
 
@@ -254,19 +215,7 @@ func (w *worker) close() {
 	}
 	w.each((*lane).closeAll)
 	for end := time.Now().Add(closePatience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		open := make([]int, len(w.lanes))
-		w.each(func(n *lane) {
-			n.loop.Clients(func(c *swarm.Conn) {
-				if !c.Idle() {
-					open[n.index]++
-				}
-			})
-		})
-		sum := 0
-		for _, k := range open {
-			sum += k
-		}
-		if sum == 0 {
+		if sum(w.tally((*lane).busy)) == 0 {
 			break
 		}
 	}

@@ -21,18 +21,18 @@ func (c *Conn) Dial(due int64) {
 	if c.state == ended {
 		return // bury goes on
 	}
-	c.loop.waiting.push(attempt{c, 0, due})
+	c.loop.waiting.Push(attempt{c, 0, due})
 	c.loop.poll.Wake()
 }
 
 // Waiting returns how many clients are to be dialled, and how many handshakes
 // are under way.
-func (l *Loop) Waiting() (waiting, inFlight int) { return l.waiting.len(), l.inFlight }
+func (l *Loop) Waiting() (waiting, inFlight int) { return l.waiting.Len(), l.inFlight }
 
 // Forget drops what waits to be dialled.
 func (l *Loop) Forget() {
-	for l.waiting.len() > 0 {
-		l.waiting.pop().conn.again = false
+	for l.waiting.Len() > 0 {
+		l.waiting.Pop().conn.again = false
 	}
 	for _, list := range [][]*Conn{l.dying, l.dead} {
 		for _, c := range list {
@@ -44,12 +44,12 @@ func (l *Loop) Forget() {
 // dialWaiting begins attempts, as many as may be under way.
 func (l *Loop) dialWaiting() {
 	most := max(1, l.swarm.cfg.InFlight/len(l.swarm.loops))
-	for n := 0; l.waiting.len() > 0 && l.inFlight < most; n++ {
+	for n := 0; l.waiting.Len() > 0 && l.inFlight < most; n++ {
 		if n == dialsATurn {
 			l.poll.Wake()
 			return
 		}
-		l.waiting.pop().conn.dial()
+		l.waiting.Pop().conn.dial()
 	}
 }
 
@@ -162,4 +162,13 @@ func prepared(fd int, err error) (int, error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// CanBind tells why clients cannot come from an address, or nil.
+func CanBind(source netip.Addr) error {
+	fd, err := socket(source, source)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
 }

@@ -83,7 +83,7 @@ func (c *Conn) greet(b []byte, now int64) (rest []byte, opened bool) {
 		rest = b[end:]
 	}
 	c.loop.swarm.cfg.Handler.Opened(c, now)
-	if c.loop.waiting.len() > 0 {
+	if c.loop.waiting.Len() > 0 {
 		c.loop.dialWaiting()
 	}
 	return rest, true

@@ -41,9 +41,9 @@ type Loop struct {
 	reader   bytes.Reader // over a part of buf
 	header   [14]byte
 	random   *rand.Rand
-	waiting  queue[attempt] // to be dialled
+	waiting  Queue[attempt] // to be dialled
 	inFlight int            // handshakes under way
-	deadline queue[attempt] // of handshakes, oldest first
+	deadline Queue[attempt] // of handshakes, oldest first
 	dying    []*Conn        // detached; an event of theirs may be in this batch
 	dead     []*Conn        // no event can be pending
 	spareAux []*aux
@@ -137,7 +137,7 @@ func (l *Loop) bury() {
 		c.state = idle
 		l.releaseAux(c)
 		if c.again {
-			l.waiting.push(attempt{c, 0, c.due})
+			l.waiting.Push(attempt{c, 0, c.due})
 		}
 	}
 	l.dead, l.dying = l.dying, l.dead[:0]
@@ -172,8 +172,8 @@ func (l *Loop) finish() {
 
 // expire ends handshakes that take too long.
 func (l *Loop) expire(now int64) {
-	for l.deadline.len() > 0 && l.deadline.front().at <= now {
-		a := l.deadline.pop()
+	for l.deadline.Len() > 0 && l.deadline.Front().at <= now {
+		a := l.deadline.Pop()
 		c := a.conn
 		if c.life != a.life {
 			continue
@@ -193,32 +193,5 @@ func (l *Loop) expire(now int64) {
 }
 
 func (l *Loop) watch(c *Conn, now int64) {
-	l.deadline.push(attempt{c, c.life, now + int64(l.swarm.cfg.Timeout/time.Nanosecond)})
-}
-
-// queue is a first-in first-out list.
-type queue[T any] struct {
-	list []T
-	head int
-}
-
-func (q *queue[T]) len() int  { return len(q.list) - q.head }
-func (q *queue[T]) front() *T { return &q.list[q.head] }
-
-func (q *queue[T]) push(v T) { q.list = append(q.list, v) }
-
-func (q *queue[T]) pop() T {
-	v := q.list[q.head]
-	q.head++
-	switch {
-	case q.head == len(q.list):
-		q.list, q.head = q.list[:0], 0
-		if cap(q.list) > 4096 {
-			q.list = nil
-		}
-	case q.head > 1024 && q.head > len(q.list)/2:
-		q.list = q.list[:copy(q.list, q.list[q.head:])]
-		q.head = 0
-	}
-	return v
+	l.deadline.Push(attempt{c, c.life, now + int64(l.swarm.cfg.Timeout/time.Nanosecond)})
 }
