@@ -13,16 +13,6 @@ import (
 // pollHup is as near as poll comes to a FIN from the peer.
 const pollHup = unix.POLLHUP
 
-func errnoOf(err error) syscall.Errno {
-	if err == nil {
-		return 0
-	}
-	if errno, ok := err.(syscall.Errno); ok {
-		return errno
-	}
-	return syscall.EIO
-}
-
 // sysWritev writes the first slice of q, without its first skip bytes.
 func sysWritev(fd int, q [][]byte, skip int) (int, syscall.Errno) {
 	return poll.Write(fd, q[0][skip:])
@@ -34,12 +24,12 @@ func sysAccept(fd int) (int, syscall.Errno) {
 	defer syscall.ForkLock.RUnlock()
 	n, _, err := unix.Accept(fd)
 	if err != nil {
-		return -1, errnoOf(err)
+		return -1, poll.ErrnoOf(err)
 	}
 	unix.CloseOnExec(n)
 	if err := unix.SetNonblock(n, true); err != nil {
 		unix.Close(n)
-		return -1, errnoOf(err)
+		return -1, poll.ErrnoOf(err)
 	}
 	return n, 0
 }

@@ -41,7 +41,7 @@ func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
 	}
 	c := r.watch.state()
 	result := &Result{
-		Format: Format, Version: r.plan.Version, Command: r.plan.Command, Started: r.startedAt, Machine: thisMachine(),
+		Format: Format, Version: r.plan.Version, Command: r.plan.Command, Started: r.startedAt, Machine: Machine{host.ThisMachine(), runtime.Version()},
 		Run: r.plan.runConfig(), Phases: r.phases, Errors: r.watch.causes(), Series: r.watch.series,
 		Connect: r.connectResult(&c, restored(sum.Connect)),
 	}
@@ -63,11 +63,6 @@ func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
 		result.Thresholds = append(result.Thresholds, r.plan.thresholds[i].judge(result))
 	}
 	return result, nil
-}
-
-func thisMachine() Machine {
-	m := host.ThisMachine()
-	return Machine{CPU: m.CPU, Cores: m.Cores, MemoryBytes: m.MemoryBytes, Kernel: m.Kernel, Arch: m.Arch, Go: runtime.Version()}
 }
 
 func (p *plan) runConfig() RunConfig {

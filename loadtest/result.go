@@ -1,6 +1,10 @@
 package loadtest
 
-import "time"
+import (
+	"time"
+
+	"stentor/loadtest/host"
+)
 
 // Format is the version of Result's JSON form. It rises when a field changes
 // its meaning or goes; new fields do not raise it.
@@ -35,12 +39,9 @@ type Result struct {
 
 // Machine is where the tool has run.
 type Machine struct {
-	CPU         string `json:"cpu"`
-	Cores       int    `json:"cores"`
-	MemoryBytes int64  `json:"memory_bytes"`
-	Kernel      string `json:"kernel"`
-	Arch        string `json:"arch"`
-	Go          string `json:"go"`
+	host.Machine
+
+	Go string `json:"go"`
 }
 
 // RunConfig is what was asked for, with the defaults filled in and without

@@ -9,6 +9,7 @@ import (
 	"stentor/benchmarks/internal/proc"
 	"stentor/benchmarks/internal/report"
 	"stentor/benchmarks/internal/rig"
+	"stentor/loadtest/host"
 )
 
 // file puts the run together.
@@ -30,7 +31,7 @@ func (b *bench) file(command string) (*report.File, error) {
 		Commit:    commit(),
 		Command:   command,
 		Server:    rig.StentorArgs,
-		Machine:   proc.ThisMachine(),
+		Machine:   host.ThisMachine(),
 		Load:      [2]float64{b.load, proc.Load()},
 		Go:        info.GoVersion,
 		Modules:   modules,

@@ -12,6 +12,7 @@ import (
 	"stentor/benchmarks/internal/comparison"
 	"stentor/benchmarks/internal/proc"
 	"stentor/benchmarks/internal/rig"
+	"stentor/loadtest/host"
 )
 
 // bench is a run: what it needs and what it has found.
@@ -143,7 +144,7 @@ func (b *bench) file(command string) *comparison.File {
 		Date:      b.started.UTC().Format(time.RFC3339),
 		Commit:    commit(),
 		Command:   command,
-		Machine:   proc.ThisMachine(),
+		Machine:   host.ThisMachine(),
 		Load:      [2]float64{b.load, proc.Load()},
 		Go:        runtime.Version(),
 		Node:      output("node", "--version"),

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func errnoOf(err error) syscall.Errno {
+// ErrnoOf returns the system's number of an error of a system call, 0 for none.
+func ErrnoOf(err error) syscall.Errno {
 	if err == nil {
 		return 0
 	}
@@ -23,7 +24,7 @@ func Read(fd int, b []byte) (int, syscall.Errno) {
 	for {
 		n, err := unix.Read(fd, b)
 		if err != unix.EINTR {
-			return max(n, 0), errnoOf(err)
+			return max(n, 0), ErrnoOf(err)
 		}
 	}
 }
@@ -33,7 +34,7 @@ func Write(fd int, b []byte) (int, syscall.Errno) {
 	for {
 		n, err := unix.Write(fd, b)
 		if err != unix.EINTR {
-			return max(n, 0), errnoOf(err)
+			return max(n, 0), ErrnoOf(err)
 		}
 	}
 }

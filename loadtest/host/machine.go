@@ -11,11 +11,11 @@ import (
 
 // Machine describes a machine. What cannot be found out is left empty.
 type Machine struct {
-	CPU         string // model
-	Cores       int    // that this process may use
-	MemoryBytes int64
-	Kernel      string // name and release
-	Arch        string // as Go names it
+	CPU         string `json:"cpu"`   // model
+	Cores       int    `json:"cores"` // that this process may use
+	MemoryBytes int64  `json:"memory_bytes"`
+	Kernel      string `json:"kernel"` // name and release
+	Arch        string `json:"arch"`   // as Go names it
 }
 
 // ThisMachine describes the machine that the process runs on.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stentor/loadtest"
+	"stentor/loadtest/host"
 )
 
 // hostile is a text that tries to be more than text, on pages and in terminals.
@@ -47,7 +48,7 @@ func base(scenario string, connections int) *loadtest.Result {
 		Format: loadtest.Format, Version: "0.4.0",
 		Command: []string{"stentor", "loadtest", scenario, "--url", "ws://127.0.0.1:8080/ws", "--connections", "20000"},
 		Started: time.Date(2026, 3, 1, 12, 30, 5, 0, time.UTC),
-		Machine: loadtest.Machine{CPU: "AMD EPYC 7763", Cores: 2, MemoryBytes: 8_326_000_000, Kernel: "Linux 6.18.5", Arch: "amd64", Go: "go1.26.8"},
+		Machine: loadtest.Machine{Machine: host.Machine{CPU: "AMD EPYC 7763", Cores: 2, MemoryBytes: 8_326_000_000, Kernel: "Linux 6.18.5", Arch: "amd64"}, Go: "go1.26.8"},
 		Run:     loadtest.RunConfig{Scenario: scenario, URL: "ws://127.0.0.1:8080/ws", Dialect: "native", Connections: connections, Seed: 1},
 		Connect: loadtest.Connect{Asked: connections, Succeeded: connections, Open: connections, TookS: 4.1, RateS: float64(connections) / 4.1,
 			Latency: latencyOf(1.4, .6, int64(connections)), Pings: 120},
@@ -207,7 +208,7 @@ func nasty() *loadtest.Result {
 	r := losses()
 	r.Version, r.Failed, r.Client.Bottleneck = hostile, hostile, hostile
 	r.Command = []string{"stentor", "loadtest", hostile, "it's"}
-	r.Machine = loadtest.Machine{CPU: hostile, Cores: 2, Kernel: hostile, Arch: hostile, Go: hostile}
+	r.Machine = loadtest.Machine{Machine: host.Machine{CPU: hostile, Cores: 2, Kernel: hostile, Arch: hostile}, Go: hostile}
 	r.Run.Scenario, r.Run.URL, r.Run.Dialect, r.Run.Publish = hostile, "ws://h/"+hostile, hostile, []string{hostile}
 	r.Errors = append(r.Errors, loadtest.Count{Cause: hostile, Count: 1})
 	r.Messages.Failures = []loadtest.Count{{Cause: hostile, Count: 1}}

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"stentor/benchmarks/internal/crowd"
-	"stentor/benchmarks/internal/proc"
 	"stentor/benchmarks/internal/report"
+	"stentor/loadtest/host"
 )
 
 // File is a run, as it is kept.
@@ -20,7 +20,7 @@ type File struct {
 	Date      string       `json:"date"` // RFC 3339
 	Commit    string       `json:"commit"`
 	Command   string       `json:"command"`
-	Machine   proc.Machine `json:"machine"`
+	Machine   host.Machine `json:"machine"`
 	Load      [2]float64   `json:"load"` // one-minute load average before and after
 	Go        string       `json:"go"`
 	Node      string       `json:"node"`

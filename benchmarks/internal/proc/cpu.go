@@ -73,36 +73,3 @@ func CountsCPU() error {
 		}
 	}
 }
-
-// Busy returns the time that the machine's CPUs have worked so far, all
-// together. It is counted in ticks of some milliseconds.
-func Busy() (time.Duration, error) {
-	b, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return 0, err
-	}
-	return parseBusy(string(b))
-}
-
-// userHZ is the unit of /proc/stat: hundredths of a second on all machines that
-// Go runs on.
-const userHZ = 100
-
-// parseBusy adds up the first line of /proc/stat without idle, iowait, and what
-// is counted in other fields too.
-func parseBusy(text string) (time.Duration, error) {
-	line, _, _ := strings.Cut(text, "\n")
-	f := strings.Fields(line)
-	if len(f) < 9 || f[0] != "cpu" {
-		return 0, fmt.Errorf("/proc/stat: cannot read %q", line)
-	}
-	var ticks int64
-	for _, i := range []int{1, 2, 3, 6, 7, 8} { // user, nice, system, irq, softirq, steal
-		n, err := strconv.ParseInt(f[i], 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("/proc/stat: cannot read %q", line)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * (time.Second / userHZ), nil
-}

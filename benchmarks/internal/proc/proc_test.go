@@ -18,18 +18,6 @@ func TestParseSchedstat(t *testing.T) {
 	}
 }
 
-func TestParseBusy(t *testing.T) {
-	got, err := parseBusy("cpu  1000 200 30 999999 888 4 5 6 77 7\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
-	if err != nil || got != 12450*time.Millisecond {
-		t.Errorf("got %v, %v", got, err)
-	}
-	for _, bad := range []string{"", "cpu 1 2", "cpu0 1 2 3 4 5 6 7 8", "cpu x 2 3 4 5 6 7 8"} {
-		if _, err := parseBusy(bad); err == nil {
-			t.Errorf("accepted %q", bad)
-		}
-	}
-}
-
 func TestKilobytes(t *testing.T) {
 	const text = "7f00-7fff ---p 00000000 00:00 0 [rollup]\nRss:               13580 kB\nPss:  12000 kB\n"
 	if got, err := kilobytes(text, "Rss"); err != nil || got != 13580<<10 {
@@ -40,22 +28,9 @@ func TestKilobytes(t *testing.T) {
 	}
 }
 
-func TestParseMachine(t *testing.T) {
-	const info = "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nprocessor\t: 1\nmodel name\t: Other\n"
-	if got := cpuModel(info); got != "Some CPU @ 2 GHz" {
-		t.Errorf("model is %q", got)
-	}
-	if got := cpuModel("processor: 0\nBogoMIPS: 50\n"); got != "" {
-		t.Errorf("model is %q, want none", got)
-	}
+func TestParseLoad(t *testing.T) {
 	if got := parseLoad("0.54 0.42 0.24 1/123 4567\n"); got != 0.54 {
 		t.Errorf("load is %v", got)
-	}
-	if got, err := parsePorts("32768\t60999\n"); err != nil || got != 28232 {
-		t.Errorf("ports: %d, %v", got, err)
-	}
-	if _, err := parsePorts("32768"); err == nil {
-		t.Error("accepted half a range")
 	}
 }
 
@@ -72,8 +47,5 @@ func TestOfThisProcess(t *testing.T) {
 	cpu, err := CPU(os.Getpid())
 	if err != nil || cpu <= 0 {
 		t.Errorf("CPU is %v, %v", cpu, err)
-	}
-	if m := ThisMachine(); m.Cores < 1 || m.MemoryBytes < 1<<20 || m.Kernel == "" {
-		t.Errorf("this machine is %+v", m)
 	}
 }

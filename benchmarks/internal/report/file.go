@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"stentor/benchmarks/internal/proc"
+	"stentor/loadtest/host"
 )
 
 // File is a run, as it is kept.
@@ -15,7 +15,7 @@ type File struct {
 	Commit    string            `json:"commit"`
 	Command   string            `json:"command"`
 	Server    []string          `json:"server"` // arguments of Stentor
-	Machine   proc.Machine      `json:"machine"`
+	Machine   host.Machine      `json:"machine"`
 	Load      [2]float64        `json:"load"` // one-minute load average before and after
 	Go        string            `json:"go"`   // that has built Stentor
 	Modules   map[string]string `json:"modules"`

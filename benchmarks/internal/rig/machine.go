@@ -7,6 +7,7 @@ import (
 
 	"stentor/benchmarks/internal/crowd"
 	"stentor/benchmarks/internal/proc"
+	"stentor/loadtest/host"
 )
 
 // Machine is what this machine offers to the measurements.
@@ -27,7 +28,7 @@ func ThisMachine() (Machine, error) {
 	if m.Files, err = proc.FileLimit(); err != nil {
 		return m, fmt.Errorf("limit of open files: %w", err)
 	}
-	if m.Ports, err = proc.Ports(); err != nil {
+	if m.Ports, err = host.Ports(); err != nil {
 		return m, fmt.Errorf("range of local ports: %w", err)
 	}
 	_, m.RSS = proc.RSS(os.Getpid())

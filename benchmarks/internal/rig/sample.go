@@ -7,6 +7,7 @@ import (
 
 	"stentor/benchmarks/internal/proc"
 	"stentor/benchmarks/internal/report"
+	"stentor/loadtest/host"
 )
 
 // roundRest comes before each round. Connections that were used a moment ago
@@ -62,7 +63,7 @@ func (r *Rig) times(server int) (t times, err error) {
 			t.server = one
 		}
 	}
-	t.busy, err = proc.Busy()
+	t.busy, err = host.Busy()
 	return t, err
 }
 
