@@ -14,6 +14,7 @@ type Channel struct {
 
 	mu       sync.Mutex
 	dead     bool      // removed from the map: look again
+	occupied bool      // the observer has been told
 	seq      uint64    // of the last publication
 	rosters  []*roster // one for each shard that has or had a subscriber
 	presence *presence // nil if this is no presence channel
@@ -104,6 +105,9 @@ func (h *Hub) closeIfEmpty(ch *Channel) {
 		return
 	}
 	ch.dead = true
+	if ch.occupied { // told before anybody can make it anew
+		h.observer.Vacated(ch.name)
+	}
 	t, hash := h.channelTable(ch.name)
 	t.mu.Lock()
 	t.remove(h.seed, hash, ch)

@@ -40,13 +40,14 @@ const MaxClasses = 8
 type Client struct {
 	sink   Sink   // fixed by Add
 	shard  *shard // fixed by Add
-	user   *User  // fixed by Add; nil if there is none
 	secret uint64 // fixed by Add; second half of the id
 	slot   uint32 // fixed by Add; place in shard.slots until Remove
 	inUser uint32 // the user's table's mu: place among the user's clients, 0 is first
 	since  uint32 // shard.mu; shard.all's sequence at Add or after a delivery
 	class  uint8  // fixed by Add
 	gone   bool   // shard.mu: Remove has begun
+
+	user atomic.Pointer[User] // fixed by Add or, once, by SignIn; nil if there is none
 
 	// Acknowledgements keep their place among deliveries by this word. Upper
 	// half: subscriptions begun and unsubscriptions, lower half: those whose
@@ -96,18 +97,61 @@ func (h *Hub) Remove(c *Client) {
 		}
 		h.leave(c, r, bits)
 	}
-	if c.user != nil {
-		h.removeFromUser(c)
+	if u := c.user.Load(); u != nil {
+		h.removeFromUser(c, u)
 	}
 	c.shard.release(c)
 }
 
 // User returns the id of c's user, empty if it has none.
 func (c *Client) User() string {
-	if c.user == nil {
-		return ""
+	if u := c.user.Load(); u != nil {
+		return u.id
 	}
-	return c.user.id
+	return ""
+}
+
+// SignIn gives a user to c, which had none when it was added. It may be called
+// again with the same user, without effect. The errors are ErrHasUser and ErrGone.
+func (h *Hub) SignIn(c *Client, user string) error {
+	s := c.shard
+	s.mu.Lock() // as long as it is held, nobody removes c
+	defer s.mu.Unlock()
+	switch u := c.user.Load(); {
+	case c.gone:
+		return ErrGone
+	case u == nil:
+		h.addToUser(c, user)
+	case u.id != user:
+		return ErrHasUser
+	}
+	return nil
+}
+
+// Each calls f for each client, in no order, until f returns false. It holds no
+// lock meanwhile, and may miss those that come or go.
+func (h *Hub) Each(f func(c *Client) bool) {
+	for _, s := range h.shards {
+		for from := 0; ; from += chunk {
+			list, more := s.part(from)
+			for _, c := range list {
+				if c != nil && !f(c) {
+					return
+				}
+			}
+			if !more {
+				break
+			}
+		}
+	}
+}
+
+// Clients returns the number of clients.
+func (h *Hub) Clients() (n int64) {
+	for _, s := range h.shards {
+		n += s.stats.clients.Load()
+	}
+	return n
 }
 
 // Class returns the class that c was added with.

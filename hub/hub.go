@@ -20,6 +20,8 @@ type Config struct {
 	Pool Pool
 	// Events makes the messages that tell of presence; nil tells nobody.
 	Events Events
+	// Observer hears of what comes and goes; nil is nobody.
+	Observer Observer
 	// Node is put into client ids, so that several nodes give different ones.
 	Node uint16
 }
@@ -39,6 +41,7 @@ type Events interface {
 // Errors of a Hub's methods.
 var (
 	ErrGone         = errors.New("hub: the client is gone")
+	ErrHasUser      = errors.New("hub: the client has another user")
 	ErrPresenceFull = errors.New("hub: the presence channel has as many members as it may")
 )
 
@@ -48,6 +51,7 @@ type Hub struct {
 	shards   []*shard
 	pool     Pool
 	events   Events
+	observer Observer
 	node     uint16
 	seed     maphash.Seed
 	channels [buckets]table[Channel, *Channel]
@@ -65,7 +69,10 @@ func New(cfg Config) *Hub {
 	if cfg.Shards <= 0 {
 		cfg.Shards = runtime.GOMAXPROCS(0)
 	}
-	h := &Hub{pool: cfg.Pool, events: cfg.Events, node: cfg.Node, seed: maphash.MakeSeed()}
+	h := &Hub{pool: cfg.Pool, events: cfg.Events, observer: cfg.Observer, node: cfg.Node, seed: maphash.MakeSeed()}
+	if h.observer == nil {
+		h.observer = Nobody{}
+	}
 	for i := range cfg.Shards {
 		h.shards = append(h.shards, newShard(h, i))
 	}

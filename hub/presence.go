@@ -54,6 +54,7 @@ func (h *Hub) join(ch *Channel, c *Client, j *Join, wake *wakeups) error {
 	}
 	if m.clients++; m.clients == 1 {
 		p.live++
+		h.observer.Joined(ch.name, m.User)
 	}
 	p.clients[c] = m
 	return nil
@@ -74,6 +75,7 @@ func (h *Hub) part(ch *Channel, c *Client, wake *wakeups) {
 		return
 	}
 	p.live--
+	h.observer.Parted(ch.name, m.User)
 	if m.telling == nil {
 		h.tellLeave(ch, m, wake)
 	}
@@ -163,6 +165,21 @@ func (h *Hub) Members(channel string) (list []Member, ok bool) {
 	list, ok = ch.present()
 	sortMembers(list)
 	return list, ok
+}
+
+// Membership returns the user as which c is in a presence channel; ok is false if
+// it is not.
+func (h *Hub) Membership(c *Client, channel string) (user string, ok bool) {
+	ch := h.channel(channel)
+	if ch == nil {
+		return "", false
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.presence == nil || ch.presence.clients[c] == nil {
+		return "", false
+	}
+	return ch.presence.clients[c].User, true
 }
 
 func (ch *Channel) present() ([]Member, bool) {

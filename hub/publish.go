@@ -110,9 +110,9 @@ func (x *except) has(c *Client) bool {
 			return true
 		}
 	}
-	if c.user != nil {
+	if u := c.user.Load(); u != nil {
 		for _, id := range x.users {
-			if id == c.user.id {
+			if id == u.id {
 				return true
 			}
 		}

@@ -106,6 +106,17 @@ func (s *shard) at(slot int) *Client {
 	return s.slots[slot]
 }
 
+// part returns a chunk of the slots, and whether there are more behind it.
+func (s *shard) part(from int) (list []*Client, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from >= len(s.slots) {
+		return nil, false
+	}
+	to := min(from+chunk, len(s.slots))
+	return append(list, s.slots[from:to]...), to < len(s.slots)
+}
+
 // wake reports whether a worker must be submitted, which the caller does after
 // it has unlocked mu. mu is held.
 func (s *shard) wake() bool {

@@ -56,6 +56,10 @@ func (h *Hub) subscribe(c *Client, name string, join *Join) (Subscribed, error) 
 	if again { // it stays so: whoever subscribes holds the channel's lock
 		return Subscribed{Again: true, Offset: ch.seq, Members: ch.told()}, nil
 	}
+	if !ch.occupied {
+		ch.occupied = true
+		h.observer.Occupied(ch.name)
+	}
 	var bits uint32
 	if join != nil {
 		// Others hear of a new member before it hears anything: its entry is
@@ -75,9 +79,10 @@ func (h *Hub) subscribe(c *Client, name string, join *Join) (Subscribed, error) 
 	}
 	c.enter(ch.rosterIn(s), bits)
 	c.guard.Add(guardBegun)
-	ch.n.Add(1)
+	n := ch.n.Add(1)
 	s.stats.subscriptions.Add(1)
 	s.mu.Unlock()
+	h.observer.Counted(ch.name, int(n))
 	return Subscribed{Offset: ch.seq, Members: ch.told()}, nil
 }
 
@@ -125,7 +130,9 @@ func (h *Hub) leave(c *Client, r *roster, bits uint32) bool {
 	if member {
 		h.part(ch, c, &wake)
 	}
-	if ch.n.Add(-1) > 0 {
+	n := ch.n.Add(-1)
+	h.observer.Counted(ch.name, int(n))
+	if n > 0 {
 		return true
 	}
 	if !member {

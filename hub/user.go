@@ -30,6 +30,7 @@ func (h *Hub) addToUser(c *Client, id string) {
 		u = &User{id: strings.Clone(id), first: c}
 		t.put(h.seed, hash, u)
 		h.stats.users.Add(1)
+		h.observer.Online(u.id)
 	case u.more == nil:
 		u.more = &[]*Client{c}
 		c.inUser = 1
@@ -37,17 +38,17 @@ func (h *Hub) addToUser(c *Client, id string) {
 		*u.more = append(*u.more, c)
 		c.inUser = uint32(len(*u.more))
 	}
-	c.user = u
+	c.user.Store(u)
 }
 
-func (h *Hub) removeFromUser(c *Client) {
-	u := c.user
+func (h *Hub) removeFromUser(c *Client, u *User) {
 	t, hash := h.userTable(u.id)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if u.more == nil {
 		t.remove(h.seed, hash, u)
 		h.stats.users.Add(-1)
+		h.observer.Offline(u.id)
 		return
 	}
 	// The last takes the place of the one that leaves.
