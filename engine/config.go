@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"runtime"
 	"time"
+
+	"stentor/frame"
 )
 
 // Config is what an Engine is made of. A field left zero has the default that
@@ -25,6 +27,10 @@ type Config struct {
 	// Upgrade decides on each opening handshake, on the event loop: it must not
 	// block. To decide later, return hs.Later(). nil accepts all.
 	Upgrade func(hs *Handshake) Answer
+
+	// FullCode chooses the status code to close with for want of room, by the
+	// request, on the event loop; 0 is 1013, as is a nil FullCode.
+	FullCode func(req frame.Request) int
 
 	// HTTP serves the requests on the same port that are not WebSocket
 	// handshakes. nil answers 426 Upgrade Required.

@@ -92,7 +92,7 @@ func (d *decision) decide(req frame.Request) (frame.Answer, error) {
 	case d.given != nil:
 		d.answer = *d.given
 	case d.loop.engine.full():
-		d.answer = Answer{CloseCode: StatusTryLater, CloseText: textFull}
+		d.answer = Answer{CloseCode: d.loop.engine.fullCode(req), CloseText: textFull}
 	case cfg.Upgrade != nil:
 		d.hs = Handshake{Request: req, loop: d.loop, conn: d.conn}
 		d.answer = cfg.Upgrade(&d.hs)
@@ -197,7 +197,7 @@ func (l *loop) upgrade(c *conn, head, rest []byte, given *Answer) {
 		if refusal := l.engine.admit(c); refusal != "" {
 			l.stats.handshake(handshakeTurnedAway)
 			c.word.lock(c.word.gen())
-			c.sendClose(StatusTryLater, refusal)
+			c.sendClose(l.engine.fullCode(frame.NewRequest(head)), refusal)
 			c.word.unlock()
 			l.hangUp(c)
 			return

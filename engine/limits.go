@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+
+	"stentor/frame"
 )
 
 const textFull = "the server holds as many connections as it may: try again later"
@@ -31,6 +33,16 @@ func (e *Engine) dismiss(c *conn) {
 // full tells early what admit would say.
 func (e *Engine) full() bool {
 	return e.cfg.MaxConnections > 0 && e.open.Load() >= int64(e.cfg.MaxConnections)
+}
+
+// fullCode is the status code that turns a connection away when there is no room.
+func (e *Engine) fullCode(req frame.Request) int {
+	if e.cfg.FullCode != nil {
+		if code := e.cfg.FullCode(req); code != 0 {
+			return code
+		}
+	}
+	return StatusTryLater
 }
 
 // networks counts the connections of each IPv4 address or IPv6 /64 network, if

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"stentor/frame"
 	"stentor/test/kit"
 )
 
@@ -89,6 +90,29 @@ func TestMaxConnectionsPerIP(t *testing.T) {
 	again.wantText("in")
 	again.bye()
 	b.bye()
+}
+
+// What turns a connection away for want of room may depend on the request.
+func TestFullCode(t *testing.T) {
+	byPath := func(req frame.Request) int {
+		if string(req.Target()) == "/special" {
+			return 4100
+		}
+		return 0
+	}
+	for name, limits := range map[string]Config{
+		"in all":     {MaxConnections: 1},
+		"an address": {MaxConnectionsPerIP: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			limits.Inline, limits.Handler, limits.FullCode = true, echoes, byPath
+			_, addr := newTest(t, limits)
+			first := dial(t, addr, "/")
+			dial(t, addr, "/special").wantClose(4100)
+			dial(t, addr, "/").wantClose(1013)
+			first.bye()
+		})
+	}
 }
 
 func TestAcceptRate(t *testing.T) {
