@@ -32,8 +32,10 @@ type arrow struct {
 var arrows = []arrow{
 	{"cmd/...", list("gateway", "loadtest/..."), list("..."),
 		"a command is thin: whatever it does, others can do through gateway and loadtest"},
-	{"gateway", list("engine", "frame", "hub", "protocol/...", "web"), list("..."),
+	{"gateway", list("engine", "frame", "gateway/webhook", "hub", "protocol/...", "web"), list("..."),
 		"the one place where connections, channels and dialects meet; of frame it uses the prepared frames"},
+	{"gateway/webhook", nil, list("go.etcd.io/bbolt/..."),
+		"it knows apps and addresses, and nothing of connections; how to sign is given to it"},
 	{"engine", list("engine/poll", "frame"), list("github.com/cloudwego/netpoll", "github.com/gobwas/ws", "github.com/panjf2000/ants/v2", "golang.org/x/sys/..."),
 		"it knows connections and bytes, and nothing of channels"},
 	{"engine/poll", nil, list("github.com/cloudwego/netpoll", "golang.org/x/sys/..."),
