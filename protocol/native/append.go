@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"stentor/protocol"
 )
@@ -105,7 +104,7 @@ func AppendMessage(b []byte, channel string, ev protocol.Event) []byte {
 	case protocol.JSON:
 		b = append(append(b, `,"data":`...), ev.Data...)
 	case protocol.Text:
-		b = appendString(append(b, `,"data":`...), ev.Data)
+		b = protocol.AppendString(append(b, `,"data":`...), ev.Data)
 	case protocol.Binary:
 		b = append(b, `,"encoding":"base64","data":"`...)
 		b = append(base64.StdEncoding.AppendEncode(b, ev.Data), '"')
@@ -150,7 +149,7 @@ func appendMembers(b []byte, members []Member) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(append(b, `{"user":`...), m.User)
+		b = protocol.AppendString(append(b, `{"user":`...), m.User)
 		if m.Info != nil {
 			b = append(append(b, `,"info":`...), m.Info...)
 		}
@@ -169,31 +168,5 @@ func appendHead(b []byte, typ string, id json.RawMessage) []byte {
 
 func appendField(b []byte, name, value string) []byte {
 	b = append(append(append(b, `,"`...), name...), `":`...)
-	return appendString(b, value)
-}
-
-// appendString appends a JSON string (RFC 8259, 7).
-func appendString[T string | []byte](b []byte, s T) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
-	for i := 0; i < len(s); {
-		c := s[i]
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c == '\n':
-			b = append(b, `\n`...)
-		case c < 0x20:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		case c < utf8.RuneSelf:
-			b = append(b, c)
-		default:
-			r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
-			b = utf8.AppendRune(b, r) // U+FFFD for what is not valid
-			i += n
-			continue
-		}
-		i++
-	}
-	return append(b, '"')
+	return protocol.AppendString(b, value)
 }
