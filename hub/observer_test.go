@@ -156,13 +156,16 @@ func TestSignIn(t *testing.T) {
 	if got := c.text(); got != "[0:b]" {
 		t.Errorf("received %s", got)
 	}
+	if !h.IsOnline("ann") || h.IsOnline("bob") {
+		t.Error("who is online?")
+	}
 	h.Remove(&c.Client)
 	h.Remove(&other.Client)
 	d.want(t, "offline ann")
 	if err := h.SignIn(&c.Client, "ann"); err != ErrGone {
 		t.Errorf("%v, want ErrGone", err)
 	}
-	if h.UserClients("ann") != nil || h.Clients() != 0 {
+	if h.UserClients("ann") != nil || h.IsOnline("ann") || h.Clients() != 0 {
 		t.Errorf("%d clients left", h.Clients())
 	}
 }

@@ -70,6 +70,14 @@ func (h *Hub) removeFromUser(c *Client, u *User) {
 	moved.inUser = c.inUser
 }
 
+// IsOnline reports whether a user has a client.
+func (h *Hub) IsOnline(id string) bool {
+	t, hash := h.userTable(id)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.get(hash, id) != nil
+}
+
 // UserClients returns the clients of a user, none if it has none. The slice is
 // the caller's.
 func (h *Hub) UserClients(id string) []*Client {
