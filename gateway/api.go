@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,6 +73,10 @@ func (g *Gateway) authorised(f apiFunc, parameters ...string) http.Handler {
 			refuse(w, r, &apiError{http.StatusUnauthorized, "unauthorized", message})
 			return
 		}
+		if err := a.takeRequest(w.Header()); err != nil {
+			refuse(w, r, err)
+			return
+		}
 		if err := checkQuery(r, parameters); err != nil {
 			refuse(w, r, err)
 			return
@@ -82,6 +88,20 @@ func (g *Gateway) authorised(f apiFunc, parameters ...string) http.Handler {
 		}
 		writeJSON(w, http.StatusOK, answer)
 	})
+}
+
+// takeRequest tells why the app's backend may not make a request now, or nil. If
+// it is to come later the header says when.
+func (a *app) takeRequest(header http.Header) error {
+	now := a.settings()
+	if now.Disabled {
+		return &apiError{http.StatusForbidden, "disabled", "this app is disabled"}
+	}
+	if wait, ok := a.requests.take(now.APIRate, time.Now()); !ok {
+		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		return &apiError{http.StatusTooManyRequests, "too_many_requests", fmt.Sprintf("this app may make %d requests a second (api_rate)", now.APIRate)}
+	}
+	return nil
 }
 
 // apiError is an error with its HTTP status and its word for programs.

@@ -263,7 +263,7 @@ func TestAPIDisconnect(t *testing.T) {
 // A backend may subscribe a client to any channel; the client is told.
 func TestAPISubscribe(t *testing.T) {
 	s := newTest(t, func(c *Config) {
-		c.Apps = []App{{ID: "a", Key: "k", Secret: "dev-secret", Anonymous: true}}
+		oneApp(func(a *App) { a.Secret, a.Anonymous = "dev-secret", true })(c)
 	})
 	p, w := s.native("")
 	at := "/api/clients/" + w["client"].(string)

@@ -79,6 +79,7 @@ func (echo) open(engine.Conn) {}
 // leave forgets a client whose connection has ended.
 func (c *client) leave() {
 	c.as.app.hub.Remove(&c.Client)
+	c.as.app.leavePlace()
 	c.as.app.gateway.expiry.forget(c.conn, c.as.expires)
 }
 
@@ -89,23 +90,23 @@ func (c *client) member(channel string) *hub.Join {
 	}
 	return &hub.Join{
 		Member: hub.Member{User: c.User(), Info: c.as.info},
-		Max:    c.as.app.cfg.PresenceMax,
+		Max:    c.as.app.settings().PresenceMax,
 	}
 }
 
 // enter subscribes a client that may, within its limits.
 func (c *client) enter(channel string, acknowledge func(hub.Subscribed)) error {
 	a := c.as.app
-	most := a.gateway.cfg.Limits.MaxSubscriptions
+	most, key := a.maxSubscriptions()
 	if most > 0 && c.SubscriptionCount() >= most && !a.hub.Subscribed(&c.Client, channel) {
-		return fmt.Errorf("this client is subscribed to %d channels already (limits.max_subscriptions): unsubscribe from some", most)
+		return fmt.Errorf("this client is subscribed to %d channels already (%s): unsubscribe from some", most, key)
 	}
 	mu := a.gateway.turns.of(c)
 	mu.Lock()
 	err := a.hub.Subscribe(&c.Client, channel, c.member(channel), acknowledge)
 	mu.Unlock()
 	if errors.Is(err, hub.ErrPresenceFull) {
-		return fmt.Errorf("%s has %d members already, more are not allowed (presence_max_members)", channel, a.cfg.PresenceMax)
+		return fmt.Errorf("%s has %d members already, more are not allowed (presence_max_members)", channel, a.settings().PresenceMax)
 	}
 	return err
 }

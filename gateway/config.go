@@ -1,6 +1,10 @@
 package gateway
 
-import "time"
+import (
+	"time"
+
+	"stentor/protocol"
+)
 
 // Config is everything that can be set. The tags are the keys of the file; a
 // flag is named after the key (--limits.max-connections), an environment
@@ -44,18 +48,31 @@ type Limits struct {
 
 // App is a tenant: its clients and channels are apart from those of others.
 type App struct {
-	ID             string    `koanf:"id"`
-	Key            string    `koanf:"key"`    // public: names the app in a client's URL
-	Secret         string    `koanf:"secret"` // private: signs tokens and opens the API
-	AllowedOrigins []string  `koanf:"allowed_origins"`
-	Anonymous      bool      `koanf:"anonymous"` // native and raw clients without a token
-	ClientEvents   bool      `koanf:"client_events"`
-	EventRate      int       `koanf:"client_event_rate"`
-	MaxEventBytes  int       `koanf:"max_event_bytes"`
-	PresenceMax    int       `koanf:"presence_max_members"`
-	Watchlist      bool      `koanf:"watchlist"`
-	SubCount       bool      `koanf:"subscription_count"`
-	Webhooks       []Webhook `koanf:"webhooks"`
+	ID             string `koanf:"id"`
+	Key            string `koanf:"key"`             // public: names the app in a client's URL
+	Secret         string `koanf:"secret"`          // private: signs tokens and opens the API
+	PreviousSecret string `koanf:"previous_secret"` // as good as Secret, while that is being changed; signs nothing of ours
+	Disabled       bool   `koanf:"disabled"`        // it is known, and lets nobody in
+
+	AllowedOrigins       []string      `koanf:"allowed_origins"`
+	Anonymous            bool          `koanf:"anonymous"` // native and raw clients without a token
+	AuthorizationTimeout time.Duration `koanf:"authorization_timeout"`
+
+	ClientEvents bool `koanf:"client_events"`
+	Watchlist    bool `koanf:"watchlist"`
+	SubCount     bool `koanf:"subscription_count"`
+
+	// 0 is no limit where a comment does not say otherwise.
+	MaxConnections   int `koanf:"max_connections"`
+	MaxSubscriptions int `koanf:"max_subscriptions"` // 0: Limits.MaxSubscriptions counts
+	MaxChannelName   int `koanf:"max_channel_name"`  // bytes, at least 1
+	EventRate        int `koanf:"client_event_rate"` // a second and client
+	MaxEventBytes    int `koanf:"max_event_bytes"`
+	PresenceMax      int `koanf:"presence_max_members"`
+	PresenceInfoMax  int `koanf:"presence_max_info_bytes"`
+	APIRate          int `koanf:"api_rate"` // requests a second
+
+	Webhooks []Webhook `koanf:"webhooks"`
 
 	// Development marks the app that exists while none is configured: its
 	// clients may do everything.
@@ -64,9 +81,15 @@ type App struct {
 
 // Webhook is an address that is told of events.
 type Webhook struct {
-	URL    string   `koanf:"url"`
-	Events []string `koanf:"events"`
+	URL           string   `koanf:"url"`
+	Events        []string `koanf:"events"`         // names of webhookEvents; empty: all
+	ChannelPrefix string   `koanf:"channel_prefix"` // only events of channels that begin so
+	Batch         bool     `koanf:"batch"`          // several events may be told at once
 }
+
+// webhookEvents is the names that Webhook.Events may have.
+var webhookEvents = []string{"channel_occupied", "channel_vacated", "member_added", "member_removed",
+	"client_event", "cache_miss", "subscription_count"}
 
 // Default returns the configuration of `stentor serve` with nothing else.
 func Default() Config {
@@ -90,7 +113,8 @@ func Default() Config {
 
 // defaultApp has the values of an app's keys that are left out.
 func defaultApp() App {
-	return App{ClientEvents: true, EventRate: 10, MaxEventBytes: 10240, PresenceMax: 100}
+	return App{ClientEvents: true, MaxChannelName: protocol.MaxChannelName, EventRate: 10, MaxEventBytes: 10240,
+		PresenceMax: 100, PresenceInfoMax: 1024}
 }
 
 // developmentApp is the app while none is configured.

@@ -37,7 +37,15 @@ apps:
     allowed_origins: [https://shop.example]
     anonymous: true
     presence_max_members: 500
-    webhooks: [{url: http://127.0.0.1:6999/webhook, events: [channel_occupied]}]
+    previous_secret: shop-secret-before
+    disabled: true
+    authorization_timeout: 30s
+    max_connections: 1000
+    max_subscriptions: 50
+    max_channel_name: 100
+    presence_max_info_bytes: 512
+    api_rate: 20
+    webhooks: [{url: http://127.0.0.1:6999/webhook, events: [channel_occupied], channel_prefix: order-, batch: true}]
   - {id: other, key: other-key, secret: other-secret, client_events: false}
 `
 
@@ -64,19 +72,15 @@ func TestLoad(t *testing.T) {
 		Limits: Limits{100000, 50, 512, 20, 2 * time.Second, 8192, 32768, 5000, 524288, time.Minute, 10 * time.Second},
 		Apps: []App{
 			{ID: "shop", Key: "shop-key", Secret: "shop-secret", AllowedOrigins: []string{"https://shop.example"}, Anonymous: true,
+				PreviousSecret: "shop-secret-before", Disabled: true, AuthorizationTimeout: 30 * time.Second,
+				MaxConnections: 1000, MaxSubscriptions: 50, MaxChannelName: 100, PresenceInfoMax: 512, APIRate: 20,
 				ClientEvents: true, EventRate: 10, MaxEventBytes: 10240, PresenceMax: 500,
-				Webhooks: []Webhook{{"http://127.0.0.1:6999/webhook", []string{"channel_occupied"}}}},
-			{ID: "other", Key: "other-key", Secret: "other-secret", EventRate: 10, MaxEventBytes: 10240, PresenceMax: 100},
+				Webhooks: []Webhook{{"http://127.0.0.1:6999/webhook", []string{"channel_occupied"}, "order-", true}}},
+			{ID: "other", Key: "other-key", Secret: "other-secret", MaxChannelName: 164, EventRate: 10, MaxEventBytes: 10240, PresenceMax: 100, PresenceInfoMax: 1024},
 		},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("loaded  %+v\nwant    %+v", c, want)
-	}
-	want.Apps[1].EventRate, want.Apps[1].MaxEventBytes = 5, 5000
-	for i, key := range []string{"apps[0].webhooks", "apps[1].client_event_rate", "apps[1].client_events", "apps[1].max_event_bytes"} {
-		if w := want.Warnings(); len(w) != 4 || !strings.HasPrefix(w[i], key+": has no effect") {
-			t.Errorf("warnings %q", w)
-		}
 	}
 }
 
@@ -287,7 +291,20 @@ func TestValidate(t *testing.T) {
 		"a bad key":             {app(func(a *App) { a.Key = "a b" }), "apps[0].key"},
 		"a bad origin":          {app(func(a *App) { a.AllowedOrigins = []string{"shop.example"} }), "apps[0].allowed_origins"},
 		"an origin with a path": {app(func(a *App) { a.AllowedOrigins = []string{"https://shop.example/x"} }), "allowed_origins"},
-		"a bad webhook":         {app(func(a *App) { a.Webhooks = []Webhook{{URL: "ftp://x"}} }), "apps[0].webhooks"},
+		"a bad webhook":         {app(func(a *App) { a.Webhooks = []Webhook{{URL: "ftp://x"}} }), "apps[0].webhooks[0].url"},
+		"a good webhook": {app(func(a *App) {
+			a.Webhooks = []Webhook{{URL: "http://x/y", Events: []string{"member_added", "subscription_count"}}}
+		}), ""},
+		"a bad event": {app(func(a *App) {
+			a.Webhooks = []Webhook{{URL: "http://x/y"}, {URL: "http://x", Events: []string{"member_joined"}}}
+		}), `apps[0].webhooks[1].events: there is no event "member_joined": use some of channel_occupied`},
+		"a rotation":            {app(func(a *App) { a.PreviousSecret = "another-long-word" }), ""},
+		"a short secret before": {app(func(a *App) { a.PreviousSecret = "short" }), "apps[0].previous_secret: has 5"},
+		"a masked one before":   {app(func(a *App) { a.PreviousSecret = "********" }), "apps[0].previous_secret: is ****"},
+		"a secret of twice":     {app(func(a *App) { a.PreviousSecret = a.Secret }), "apps[0].previous_secret: is the same as apps[0].secret"},
+		"a short channel name":  {app(func(a *App) { a.MaxChannelName = 0 }), "apps[0].max_channel_name: is 0, must be from 1 to 164"},
+		"a long channel name":   {app(func(a *App) { a.MaxChannelName = 165 }), "apps[0].max_channel_name: is 165"},
+		"a short authorisation": {app(func(a *App) { a.AuthorizationTimeout = time.Millisecond }), "apps[0].authorization_timeout: is 1ms"},
 		"a negative app limit":  {app(func(a *App) { a.PresenceMax = -1 }), "apps[0].presence_max_members"},
 		"twins": {func(c *Config) {
 			app(nil)(c)
@@ -295,6 +312,13 @@ func TestValidate(t *testing.T) {
 			c.Apps[1].ID, c.Apps[1].Key = "b", "b"
 		},
 			"apps[1].secret: is the same as apps[0].secret"},
+		"twins of a secret before": {func(c *Config) {
+			app(nil)(c)
+			c.Apps = append(c.Apps, c.Apps[0])
+			c.Apps[1].ID, c.Apps[1].Key, c.Apps[1].Secret = "b", "b", "another-long-word"
+			c.Apps[1].PreviousSecret = c.Apps[0].Secret
+		},
+			"apps[1].previous_secret: is the same as apps[0].secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := Default()
@@ -347,6 +371,7 @@ func TestEffective(t *testing.T) {
 	}
 	for i := range c.Apps {
 		c.Apps[i].Secret, again.Apps[i].Secret = "", ""
+		c.Apps[i].PreviousSecret, again.Apps[i].PreviousSecret = "", ""
 		if len(c.Apps[i].AllowedOrigins) == 0 { // nil and empty are the same
 			c.Apps[i].AllowedOrigins, again.Apps[i].AllowedOrigins = nil, nil
 		}

@@ -57,31 +57,36 @@ func (g *Gateway) pardonHTTP(ctx context.Context, err error) error {
 
 // closeAll closes every connection, evenly.
 func (g *Gateway) closeAll(ctx context.Context) {
-	tick := time.NewTicker(drainStep)
-	defer tick.Stop()
-	var list []engine.Conn
 	for {
-		if len(list) == 0 {
-			g.engine.Each(func(c engine.Conn) bool {
-				list = append(list, c)
-				return true
-			})
-			if len(list) == 0 {
-				return
-			}
-		}
-		for pace := newPace(len(list), g.cfg.DrainWindow); len(list) > 0; {
-			for range min(pace.next(), len(list)) {
-				goodbye(list[len(list)-1])
-				list = list[:len(list)-1]
-			}
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
+		var list []engine.Conn
+		g.engine.Each(func(c engine.Conn) bool {
+			list = append(list, c)
+			return true
+		})
+		if len(list) == 0 || !evenly(list, g.cfg.DrainWindow, ctx.Done(), goodbye) {
+			return
 		}
 	}
+}
+
+// evenly calls f for each of a list, last to first, over a time, but for so many
+// a second at least: drainLeast. It reports false if stop was closed before the
+// end.
+func evenly[T any](list []T, window time.Duration, stop <-chan struct{}, f func(T)) bool {
+	tick := time.NewTicker(drainStep)
+	defer tick.Stop()
+	for pace := newPace(len(list), window); len(list) > 0; {
+		for range min(pace.next(), len(list)) {
+			f(list[len(list)-1])
+			list = list[:len(list)-1]
+		}
+		select {
+		case <-tick.C:
+		case <-stop:
+			return false
+		}
+	}
+	return true
 }
 
 // pace tells how many to close in each step. What a step has not closed in

@@ -275,7 +275,7 @@ func TestExpiryForgets(t *testing.T) {
 		for _, p := range list {
 			p.Close()
 		}
-		soon(t, "they are gone", func() bool { return s.apps.list[0].hub.Stats().Clients == 1 })
+		soon(t, "they are gone", func() bool { return s.apps.all()[0].hub.Stats().Clients == 1 })
 		soon(t, "the list is short", func() bool { return waiting() <= 2 })
 	}
 	stays.quiet()

@@ -24,7 +24,7 @@ func plain(v reflect.Value) any {
 			name := v.Type().Field(i).Tag.Get("koanf")
 			switch name {
 			case "-":
-			case "secret":
+			case "secret", "previous_secret":
 				m[name] = mask(v.Field(i).String())
 			default:
 				m[name] = plain(v.Field(i))

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"stentor/engine"
-	"stentor/hub"
 )
 
 // Gateway is one server. It is made by New, started once and stopped once.
@@ -38,6 +37,9 @@ type Gateway struct {
 	grace     time.Duration // for what is left at the end of a drain
 	bodyTime  time.Duration // for the body of a request of the API
 	ended     sync.Once
+
+	halt       chan struct{}  // closed at the end: what works in the background ends
+	background sync.WaitGroup // has what does
 }
 
 // New makes a Gateway. The errors are those of Config.Validate, or the
@@ -47,7 +49,8 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	cfg = cfg.withDevelopment()
-	g := &Gateway{cfg: cfg, development: cfg.Apps[0].Development, log: log, broker: local{}, grace: drainGrace, bodyTime: bodyTime}
+	g := &Gateway{cfg: cfg, development: cfg.Apps[0].Development, log: log, broker: local{}, grace: drainGrace, bodyTime: bodyTime, halt: make(chan struct{})}
+	g.apps.now.Store(newRoster(nil))
 	if err := g.start(); err != nil {
 		g.Close()
 		return nil, err
@@ -80,13 +83,7 @@ func (g *Gateway) start() (err error) {
 	if err != nil {
 		return err
 	}
-	g.apps.byKey = make(map[string]*app)
-	for _, a := range g.cfg.Apps {
-		h := hub.New(hub.Config{Shards: g.engine.Loops(), Pool: g.fanout, Events: presenceEvents{}})
-		one := newApp(g, a, h)
-		g.apps.list = append(g.apps.list, one)
-		g.apps.byKey[a.Key] = one
-	}
+	g.serveApps(g.cfg.Apps)
 	return nil
 }
 
@@ -141,6 +138,8 @@ func (g *Gateway) end(ctx context.Context) (err error) {
 func (g *Gateway) stop(ctx context.Context) error {
 	g.ready.Store(false)
 	g.expiry.stop()
+	close(g.halt)
+	g.background.Wait()
 	var errs []error
 	if g.engine != nil {
 		errs = append(errs, g.pardonHTTP(ctx, g.engine.Shutdown(ctx)))

@@ -60,9 +60,9 @@ func newTest(t testing.TB, change func(*Config), before ...func(*Gateway)) *serv
 		if st.Connections != 0 || st.Sockets != 0 || st.QueuedBytes != 0 || st.PartialBytes != 0 {
 			t.Errorf("left over: %d connections, %d sockets, %d queued and %d partial bytes", st.Connections, st.Sockets, st.QueuedBytes, st.PartialBytes)
 		}
-		for _, a := range g.apps.list {
+		for _, a := range g.apps.all() {
 			if h := a.hub.Stats(); h.Clients != 0 || h.Users != 0 || h.Channels != 0 || h.Subscriptions != 0 {
-				t.Errorf("left over in app %s: %+v", a.cfg.ID, h)
+				t.Errorf("left over in app %s: %+v", a.id, h)
 			}
 		}
 	})
@@ -127,7 +127,7 @@ func (s *server) raw(channel, query string) *peer {
 }
 
 func (s *server) subscriptions(channel string) int {
-	info, _ := s.apps.list[0].hub.Info(channel)
+	info, _ := s.apps.all()[0].hub.Info(channel)
 	return info.Subscriptions
 }
 

@@ -121,10 +121,12 @@ func appDefaults(_, to reflect.Type, v any) (any, error) {
 	}
 	d := defaultApp()
 	filled := map[string]any{
-		"client_events":        d.ClientEvents,
-		"client_event_rate":    d.EventRate,
-		"max_event_bytes":      d.MaxEventBytes,
-		"presence_max_members": d.PresenceMax,
+		"client_events":           d.ClientEvents,
+		"max_channel_name":        d.MaxChannelName,
+		"client_event_rate":       d.EventRate,
+		"max_event_bytes":         d.MaxEventBytes,
+		"presence_max_members":    d.PresenceMax,
+		"presence_max_info_bytes": d.PresenceInfoMax,
 	}
 	for k, val := range m {
 		filled[k] = val

@@ -42,7 +42,7 @@ const tokenLeeway = 10 * time.Second
 // verify checks a token and returns what it grants, and to which user.
 func (a *app) verify(token string) (*identity, string, error) {
 	var c claims
-	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return []byte(a.cfg.Secret), nil },
+	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return a.settings().verificationKeys(), nil },
 		jwt.WithValidMethods([]string{"HS256"}))
 	switch {
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
@@ -155,15 +155,22 @@ func (p patterns) match(name string) bool {
 
 // maySubscribe tells why the client may not subscribe to a channel, or nil.
 func (id *identity) maySubscribe(channel, user string) error {
+	now := id.app.settings()
+	if len(channel) > now.MaxChannelName {
+		return fmt.Errorf("the channel name has %d bytes, at most %d are allowed (max_channel_name)", len(channel), now.MaxChannelName)
+	}
 	if protocol.IsPresence(channel) && user == "" {
 		way := "connect with a token that has a sub"
-		if id.app.cfg.Development {
+		if now.Development {
 			way += ", or ?user=ID"
 		}
 		return errors.New("a presence channel is for clients with a user: " + way)
 	}
+	if most := now.PresenceInfoMax; protocol.IsPresence(channel) && most > 0 && len(id.info) > most {
+		return fmt.Errorf("the token's info has %d bytes, at most %d are allowed in presence channels (presence_max_info_bytes)", len(id.info), most)
+	}
 	switch {
-	case id.app.cfg.Development:
+	case now.Development:
 		return nil
 	case strings.HasPrefix(channel, "#"):
 		return errors.New("channels that begin with # cannot be subscribed to")
@@ -180,7 +187,7 @@ func (id *identity) maySubscribe(channel, user string) error {
 // mayPublish tells why the client may not publish to a channel, or nil.
 func (id *identity) mayPublish(channel string) error {
 	switch {
-	case id.app.cfg.Development:
+	case id.app.settings().Development:
 		return nil
 	case !id.token:
 		return errors.New("clients without a token may not publish")
@@ -192,7 +199,7 @@ func (id *identity) mayPublish(channel string) error {
 
 // mayAddress tells why the client may not publish to users or to all, or nil.
 func (id *identity) mayAddress() error {
-	if id.app.cfg.Development {
+	if id.app.settings().Development {
 		return nil
 	}
 	return errors.New("only the app's backend may publish to users or to all")

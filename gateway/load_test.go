@@ -96,7 +96,7 @@ func (s *server) publishWait(t *testing.T, text string) publishAnswer {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
-	a, err := s.Gateway.publish(ctx, s.apps.list[0], p, true)
+	a, err := s.Gateway.publish(ctx, s.apps.all()[0], p, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestGatewayChurn(t *testing.T) {
 	publishers.Wait()
 	http.DefaultClient.CloseIdleConnections()
 	soon(t, "all are gone", func() bool {
-		st, h := s.engine.Stats(), s.apps.list[0].hub.Stats()
+		st, h := s.engine.Stats(), s.apps.all()[0].hub.Stats()
 		return st.Connections == 0 && st.Sockets == 0 && h.Clients == 0
 	})
 	st := s.engine.Stats()

@@ -103,23 +103,16 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (m *metrics) collectHubs(ch chan<- prometheus.Metric, gauge, counter func(string, float64, ...string)) {
-	var all hub.Stats
-	for _, a := range m.gateway.apps.list {
+	for _, a := range m.gateway.apps.all() {
 		s := a.hub.Stats()
-		gauge("clients", float64(s.Clients), a.cfg.ID)
-		gauge("users", float64(s.Users), a.cfg.ID)
-		gauge("channels", float64(s.Channels), a.cfg.ID)
-		gauge("subscriptions", float64(s.Subscriptions), a.cfg.ID)
-		gauge("publications_waiting", float64(s.Waiting), a.cfg.ID)
-		counter("publications_total", float64(s.Publications), a.cfg.ID)
-		all.Written += s.Written
-		all.Queued += s.Queued
-		all.Dropped += s.Dropped
-		all.Latency.Sum += s.Latency.Sum
-		for i, n := range s.Latency.Counts {
-			all.Latency.Counts[i] += n
-		}
+		gauge("clients", float64(s.Clients), a.id)
+		gauge("users", float64(s.Users), a.id)
+		gauge("channels", float64(s.Channels), a.id)
+		gauge("subscriptions", float64(s.Subscriptions), a.id)
+		gauge("publications_waiting", float64(s.Waiting), a.id)
+		counter("publications_total", float64(s.Publications), a.id)
 	}
+	all := m.gateway.apps.total()
 	counter("deliveries_total", float64(all.Written), "written")
 	counter("deliveries_total", float64(all.Queued), "queued")
 	counter("deliveries_total", float64(all.Dropped), "dropped")

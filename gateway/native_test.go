@@ -14,7 +14,7 @@ func TestNativeWelcome(t *testing.T) {
 	if m["user"] != "alice" || m["idle_ms"] != 120000.0 || m["pong_ms"] != 30000.0 || m["max_bytes"] != 65536.0 {
 		t.Errorf("welcome %v", m)
 	}
-	if c := s.apps.list[0].hub.Client(m["client"].(string)); c == nil || c.User() != "alice" {
+	if c := s.apps.all()[0].hub.Client(m["client"].(string)); c == nil || c.User() != "alice" {
 		t.Errorf("the client id %v leads to %v", m["client"], c)
 	}
 	if _, m := s.native(""); m["user"] != nil {

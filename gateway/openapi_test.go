@@ -323,6 +323,18 @@ func TestOpenAPIStatuses(t *testing.T) {
 	s := newTest(t, nil)
 	hasty := newTest(t, nil, func(g *Gateway) { g.bodyTime = 50 * time.Millisecond })
 	full := newTest(t, func(c *Config) { c.Limits.MaxHTTPConnections = 1 })
+	disabled := newTest(t, func(c *Config) {
+		a := developmentApp()
+		a.Development, a.Disabled = false, true
+		c.Apps = []App{a}
+	})
+	limited := newTest(t, func(c *Config) {
+		a := developmentApp()
+		a.Development, a.APIRate = false, 1
+		c.Apps = []App{a}
+	})
+	q := &limited.apps.all()[0].requests
+	q.owed, q.last = 1e6, time.Now()
 	held, err := net.Dial("tcp", full.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -358,6 +370,13 @@ func TestOpenAPIStatuses(t *testing.T) {
 						at.addr = full.addr
 					}
 					at.t = t
+					from := at // has the client that the path names
+					switch code {
+					case "403":
+						at.addr = disabled.addr
+					case "429":
+						at.addr = limited.addr
+					}
 					secret, bodies := "dev-secret", examples(op)
 					switch code {
 					case "200":
@@ -384,7 +403,7 @@ func TestOpenAPIStatuses(t *testing.T) {
 						return
 					}
 					for _, body := range bodies {
-						target := at.target(p, op)
+						target := from.target(p, op)
 						switch {
 						case code == "400" && op.RequestBody == nil:
 							target, body = strings.Split(target, "?")[0]+"?nosuch=1", ""

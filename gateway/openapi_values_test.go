@@ -58,7 +58,7 @@ func TestOpenAPIShapes(t *testing.T) {
 			}
 			statuses := []string{"200", "503"}
 			if shape.answer != nil {
-				statuses = append(statuses, "400", "401", "500")
+				statuses = append(statuses, "400", "401", "403", "429", "500")
 				compare(t, op.OperationID+" answers", op.Responses.Value("200").Value.Content[kind].Schema, reflect.TypeOf(shape.answer), false)
 			} else if op.Security == nil || len(*op.Security) != 0 {
 				t.Errorf("%s wants a secret", op.OperationID)
@@ -218,6 +218,7 @@ func TestOpenAPIValues(t *testing.T) {
 
 		"/Unauthorized/headers/WWW-Authenticate/required": "true",
 		"/Busy/headers/Retry-After/required":              "true",
+		"/TooMany/headers/Retry-After/required":           "true",
 	}
 	for i, list := range []string{"to/channels", "to/users", "to/clients", "except/users", "except/clients"} {
 		want["/Publication/"+list+"/maxItems"] = fmt.Sprint(maxTargets)

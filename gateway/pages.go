@@ -55,17 +55,18 @@ func (g *Gateway) here(w http.ResponseWriter, r *http.Request) {
 	}
 	// Whether the only app lets clients without a token in, and pages from here.
 	anonymous, allowed := false, true
-	if len(g.apps.list) == 1 {
-		a := g.apps.list[0]
-		anonymous = a.anonymous != nil
-		allowed = a.allows("http://"+r.Host) || a.allows("https://"+r.Host)
+	list := g.apps.all()
+	if len(list) == 1 {
+		s := list[0].settings()
+		anonymous = s.anonymous != nil
+		allowed = s.allows("http://"+r.Host) || s.allows("https://"+r.Host)
 	}
 	body, _ := json.Marshal(map[string]any{
 		"version":     Version(),
 		"development": g.development,
 		"secret":      secret,
 		"echo":        g.echo(),
-		"apps":        len(g.apps.list),
+		"apps":        len(list),
 		"anonymous":   anonymous,
 		"allowed":     allowed,
 	})

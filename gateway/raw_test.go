@@ -84,7 +84,7 @@ func TestRawPresence(t *testing.T) {
 
 func TestRawRefused(t *testing.T) {
 	s := newTest(t, func(c *Config) {
-		c.Apps = []App{{ID: "a", Key: "a-key", Secret: "a-secret-word", Anonymous: true, PresenceMax: 1}}
+		oneApp(func(a *App) { a.Secret, a.Anonymous, a.PresenceMax = "a-secret-word", true, 1 })(c)
 	})
 	for path, says := range map[string]string{
 		"/raw/private-x":                   "token must name",
@@ -127,13 +127,13 @@ func TestEchoPath(t *testing.T) {
 	s := newTest(t, nil)
 	p := s.dial("/echo")
 	p.ask("hello", "hello")
-	off := newTest(t, func(c *Config) { c.Apps = []App{{ID: "a", Key: "k", Secret: "secret-word"}} })
+	off := newTest(t, oneApp(nil))
 	if _, resp, err := websocket.DefaultDialer.Dial("ws://"+off.addr+"/echo", nil); err == nil || resp.StatusCode != 404 {
 		t.Errorf("with an app configured, /echo answers %v", resp.Status)
 	}
 	on := newTest(t, func(c *Config) {
 		c.Echo = true
-		c.Apps = []App{{ID: "a", Key: "k", Secret: "secret-word"}}
+		oneApp(nil)(c)
 	})
 	on.dial("/echo").ask("hello", "hello")
 }

@@ -121,7 +121,7 @@ func TestBadTokens(t *testing.T) {
 			}
 		})
 	}
-	if n := s.apps.list[0].hub.Stats().Clients; n != 0 {
+	if n := s.apps.all()[0].hub.Stats().Clients; n != 0 {
 		t.Errorf("%d clients are in", n)
 	}
 }

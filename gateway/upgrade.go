@@ -14,6 +14,7 @@ import (
 // its handshake, where a page can see them. docs/protocol.md lists them.
 const (
 	closeUnknownApp = 4001
+	closeDisabled   = 4003
 	closeToken      = 4401
 	closeStayAway   = 4403
 	closePong       = 4408
@@ -63,6 +64,11 @@ type newcomer struct {
 
 // open makes the client, on the connection's loop.
 func (n *newcomer) open(c engine.Conn) {
+	a := n.as.app
+	if !a.takePlace() {
+		c.Close(engine.StatusTryLater, "this app has as many connections as it may (max_connections): try again later")
+		return
+	}
 	if n.channel != "" {
 		client := &rawClient{client{conn: c, as: n.as}, n.channel}
 		c.SetData(client)
@@ -72,7 +78,12 @@ func (n *newcomer) open(c engine.Conn) {
 		c.SetData(client)
 		client.open(n.user)
 	}
-	n.as.app.gateway.expiry.add(c, n.as.expires)
+	a.gateway.expiry.add(c, n.as.expires)
+	// The app may have changed since the handshake began: closeAll has not seen
+	// those that were not in the hub yet.
+	if code, text := a.settings().refusal(); code != 0 {
+		c.Close(code, text)
+	}
 }
 
 // admit decides on a native or raw client.
@@ -83,13 +94,14 @@ func (g *Gateway) admit(hs *engine.Handshake, query, channel string) engine.Answ
 	}
 	a := g.apps.forClient(q.Get("app"))
 	if a == nil {
-		if q.Get("app") == "" {
-			return engine.Answer{CloseCode: closeUnknownApp, CloseText: "there are several apps here: say which with ?app=KEY"}
-		}
-		return engine.Answer{CloseCode: closeUnknownApp, CloseText: "there is no app with that key"}
+		return engine.Answer{CloseCode: closeUnknownApp, CloseText: g.noApp(q.Get("app"))}
 	}
-	if from := string(hs.Request.Header("Origin")); !a.allows(from) {
-		a.foreign.tell(g.log, a.cfg.ID, from)
+	now := a.settings()
+	if code, text := now.refusal(); code != 0 {
+		return engine.Answer{CloseCode: code, CloseText: text}
+	}
+	if from := string(hs.Request.Header("Origin")); !now.allows(from) {
+		a.foreign.tell(g.log, a.id, from)
 		return engine.Answer{Status: http.StatusForbidden, Text: "pages of this origin may not connect (allowed_origins)"}
 	}
 	accept := engine.Answer{PongCode: closePong, Protocol: subprotocol(hs, channel)}
@@ -106,11 +118,11 @@ func (g *Gateway) admit(hs *engine.Handshake, query, channel string) engine.Answ
 		})
 		return engine.Answer{}
 	}
-	if a.anonymous == nil {
+	if now.anonymous == nil {
 		return engine.Answer{CloseCode: closeToken, CloseText: "this app wants a token: connect with ?token=JWT"}
 	}
 	user := ""
-	if a.cfg.Development {
+	if now.Development {
 		user = q.Get("user")
 		if user != "" {
 			if err := protocol.CheckUser(user); err != nil {
@@ -118,7 +130,18 @@ func (g *Gateway) admit(hs *engine.Handshake, query, channel string) engine.Answ
 			}
 		}
 	}
-	return a.accept(accept, a.anonymous, user, channel)
+	return a.accept(accept, now.anonymous, user, channel)
+}
+
+// noApp tells a client why its key, which may be empty, leads to no app.
+func (g *Gateway) noApp(key string) string {
+	switch {
+	case key != "":
+		return "there is no app with that key"
+	case len(g.apps.all()) == 0:
+		return "there is no app here"
+	}
+	return "there are several apps here: say which with ?app=KEY"
 }
 
 // accept lets a client in, or a raw one not, to whose channel it has no right.

@@ -43,27 +43,6 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Warnings tells of keys that are set and have no effect in this version.
-func (c Config) Warnings() (list []string) {
-	for i, a := range c.Apps {
-		d := defaultApp()
-		for key, set := range map[string]bool{
-			"client_events":      a.ClientEvents != d.ClientEvents,
-			"client_event_rate":  a.EventRate != d.EventRate,
-			"max_event_bytes":    a.MaxEventBytes != d.MaxEventBytes,
-			"webhooks":           len(a.Webhooks) > 0,
-			"watchlist":          a.Watchlist,
-			"subscription_count": a.SubCount,
-		} {
-			if set {
-				list = append(list, fmt.Sprintf("apps[%d].%s: has no effect in this version", i, key))
-			}
-		}
-	}
-	slices.Sort(list)
-	return list
-}
-
 type faultFunc func(key, format string, args ...any)
 
 func (c Config) validateAddresses(fault faultFunc) {
@@ -189,46 +168,106 @@ func (c Config) validateLimits(fault faultFunc) {
 }
 
 func (c Config) validateApps(fault faultFunc) {
-	ids, keys, secrets := map[string]int{}, map[string]int{}, map[string]int{}
 	for i, a := range c.Apps {
-		at := func(key string) string { return fmt.Sprintf("apps[%d].%s", i, key) }
-		for _, f := range []struct {
-			key, v string
-			seen   map[string]int
-		}{{"id", a.ID, ids}, {"key", a.Key, keys}, {"secret", a.Secret, secrets}} {
-			if f.v == "" {
-				fault(at(f.key), "is missing")
+		a.validate(func(key, format string, args ...any) {
+			fault(fmt.Sprintf("apps[%d].%s", i, key), format, args...)
+		})
+	}
+	twins(c.Apps, func(i int, key string, first int, firstKey string) {
+		fault(fmt.Sprintf("apps[%d].%s", i, key), "is the same as apps[%d].%s: it must be unique, it tells the apps apart", first, firstKey)
+	})
+}
+
+// validate tells what is wrong with an app by itself.
+func (a App) validate(fault faultFunc) {
+	for _, f := range []struct {
+		key, v           string
+		secret, required bool
+	}{
+		{"id", a.ID, false, true},
+		{"key", a.Key, false, true},
+		{"secret", a.Secret, true, true},
+		{"previous_secret", a.PreviousSecret, true, false},
+	} {
+		switch {
+		case f.v == "":
+			if f.required {
+				fault(f.key, "is missing")
+			}
+		case !f.secret:
+			if protocol.CheckChannel(f.v) != nil {
+				fault(f.key, "%q: use letters, digits and _ - = @ , . ;", f.v)
+			}
+		case f.v == masked:
+			fault(f.key, "is %s, which checkconfig prints in place of a secret: put the secret itself here", masked)
+		case len(f.v) < 8:
+			fault(f.key, "has %d characters: use 8 or more, random ones", len(f.v))
+		}
+	}
+	for _, o := range a.AllowedOrigins {
+		if err := checkOrigin(o); err != nil {
+			fault("allowed_origins", "%v", err)
+		}
+	}
+	for i, w := range a.Webhooks {
+		w.validate(func(key, format string, args ...any) { fault(fmt.Sprintf("webhooks[%d].%s", i, key), format, args...) })
+	}
+	for _, n := range []struct {
+		key string
+		v   int
+	}{
+		{"max_connections", a.MaxConnections},
+		{"max_subscriptions", a.MaxSubscriptions},
+		{"client_event_rate", a.EventRate},
+		{"max_event_bytes", a.MaxEventBytes},
+		{"presence_max_members", a.PresenceMax},
+		{"presence_max_info_bytes", a.PresenceInfoMax},
+		{"api_rate", a.APIRate},
+	} {
+		if n.v < 0 {
+			fault(n.key, "is negative (%d)", n.v)
+		}
+	}
+	if n := a.MaxChannelName; n < 1 || n > protocol.MaxChannelName {
+		fault("max_channel_name", "is %d, must be from 1 to %d", n, protocol.MaxChannelName)
+	}
+	if d := a.AuthorizationTimeout; d != 0 && (d < 100*time.Millisecond || d > 24*time.Hour) {
+		fault("authorization_timeout", "is %v, must be from 100ms to 24h, or 0 for none", d)
+	}
+}
+
+func (w Webhook) validate(fault faultFunc) {
+	if u, err := url.Parse(w.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		fault("url", "%q is no http or https URL", w.URL)
+	}
+	for _, name := range w.Events {
+		if !slices.Contains(webhookEvents, name) {
+			fault("events", "there is no event %q: use some of %s, or leave events out for all", name, strings.Join(webhookEvents, ", "))
+		}
+	}
+}
+
+// twins calls f for each word of an app, its id, key or a secret, by which
+// another is called before.
+func twins(list []App, f func(i int, key string, first int, firstKey string)) {
+	type word struct{ kind, text string }
+	type owner struct {
+		app int
+		key string
+	}
+	seen := map[word]owner{}
+	for i, a := range list {
+		for _, w := range []struct{ key, kind, text string }{
+			{"id", "id", a.ID}, {"key", "key", a.Key}, {"secret", "secret", a.Secret}, {"previous_secret", "secret", a.PreviousSecret},
+		} {
+			if w.text == "" {
 				continue
 			}
-			if f.key != "secret" && protocol.CheckChannel(f.v) != nil {
-				fault(at(f.key), "%q: use letters, digits and _ - = @ , . ;", f.v)
-			}
-			if first, twice := f.seen[f.v]; twice {
-				fault(at(f.key), "is the same as apps[%d].%s: it must be unique, it tells the apps apart", first, f.key)
+			if first, twice := seen[word{w.kind, w.text}]; twice {
+				f(i, w.key, first.app, first.key)
 				continue
 			}
-			f.seen[f.v] = i
-		}
-		if a.Secret == masked {
-			fault(at("secret"), "is %s, which checkconfig prints in place of a secret: put the secret itself here", masked)
-		}
-		if a.Secret != "" && len(a.Secret) < 8 {
-			fault(at("secret"), "has %d characters: use 8 or more, random ones", len(a.Secret))
-		}
-		for _, o := range a.AllowedOrigins {
-			if err := checkOrigin(o); err != nil {
-				fault(at("allowed_origins"), "%v", err)
-			}
-		}
-		for _, w := range a.Webhooks {
-			if u, err := url.Parse(w.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-				fault(at("webhooks"), "%q is no http or https URL", w.URL)
-			}
-		}
-		for key, v := range map[string]int{"client_event_rate": a.EventRate, "max_event_bytes": a.MaxEventBytes, "presence_max_members": a.PresenceMax} {
-			if v < 0 {
-				fault(at(key), "is negative (%d)", v)
-			}
+			seen[word{w.kind, w.text}] = owner{i, w.key}
 		}
 	}
 }

@@ -144,16 +144,6 @@ func TestKeysOfAppsAreDocumentedWithTheirDefaults(t *testing.T) {
 	}
 	known := keysOf(reflect.ValueOf(cfg.Apps[0]), "", map[string]string{})
 	documented := documentedKeys(t, "key of an app")
-	// Keys without effect stand together, without defaults.
-	for _, row := range table(t, "configuration.md", "key of an app") {
-		if names := words(row[0]); strings.Contains(row[2], "without effect") {
-			for _, name := range names {
-				if _, ok := known[name]; ok {
-					known[name] = ""
-				}
-			}
-		}
-	}
 	same(t, "configuration.md", "key of an app", documented, known)
 }
 

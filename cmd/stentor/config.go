@@ -124,9 +124,6 @@ func newCheckconfig() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, w := range cfg.Warnings() {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
-			}
 			text, err := cfg.Effective()
 			if err != nil {
 				return err

@@ -497,14 +497,14 @@ func TestPublishRefused(t *testing.T) {
 // Checkconfig prints what is in effect, from all sources, without secrets.
 func TestCheckconfig(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.yaml")
-	os.WriteFile(file, []byte("listen: 0.0.0.0:80\napps: [{id: shop, key: shop-key, secret: do-not-print, watchlist: true}]\n"), 0o600)
+	os.WriteFile(file, []byte("listen: 0.0.0.0:80\napps: [{id: shop, key: shop-key, secret: do-not-print, previous_secret: nor-print-this}]\n"), 0o600)
 	code, out, errs := run(t, []string{"STENTOR_LIMITS__QUEUE_BYTES=2048"}, "checkconfig", "--config", file, "--limits.max-connections", "010", "--listen", "127.0.0.1:1,127.0.0.1:2")
-	for _, want := range []string{"id: shop", "secret: '********'", "queue_bytes: 2048", "max_connections: 10", "- 127.0.0.1:2", "idle_timeout: 120s"} {
+	for _, want := range []string{"id: shop", " secret: '********'", "previous_secret: '********'", "queue_bytes: 2048", "max_connections: 10", "- 127.0.0.1:2", "idle_timeout: 120s"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
 	}
-	if code != 0 || strings.Contains(out+errs, "do-not-print") || !strings.Contains(errs, "watchlist: has no effect") {
+	if code != 0 || strings.Contains(out+errs, "do-not-print") || strings.Contains(out, "nor-print-this") || errs != "" {
 		t.Errorf("exit code %d, %s", code, errs)
 	}
 }

@@ -63,9 +63,6 @@ func serve(cfg gateway.Config, out io.Writer, log *slog.Logger) error {
 	}
 	defer signal.Stop(signals)
 
-	for _, w := range cfg.Warnings() {
-		log.Warn(w)
-	}
 	g, err := gateway.New(cfg, log)
 	if err != nil {
 		return err
