@@ -184,7 +184,7 @@ func afterClose(err error) error {
 	var c *closeError
 	if errors.As(err, &c) {
 		switch c.code {
-		case 4001, 4401, 4403:
+		case 4001, 4003, 4401, 4403:
 			return final{err}
 		}
 	}

@@ -10,7 +10,7 @@ const FIRST_WAIT = 1000; // ms, doubled by each failure
 const LONGEST_WAIT = 30000;
 const PATIENCE = 10000; // ms, for an answer
 const STABLE = 5000; // ms, after which a connection counts as a success
-const REFUSALS = [4001, 4401, 4403]; // to come back would not help
+const REFUSALS = [4001, 4003, 4401, 4403]; // to come back would not help
 const CHANNEL = /^(?!\.{1,2}$)[\w=@,.;-]{1,164}$/; // names that there may be; a shell takes them for nothing else
 
 const $ = (id) => document.getElementById(id);

@@ -10,7 +10,7 @@ export interface Options {
    * JWT that your backend has signed, or a function that fetches one. A function is
    * called for each connection, so that a token that is over is replaced; one that is
    * refused twice in a row closes. If it throws, it is called again later, as after
-   * any loss, unless the error has the code 4001, 4401 or 4403: that closes.
+   * any loss, unless the error has the code 4001, 4003, 4401 or 4403: that closes.
    */
   token?: string | null | undefined | (() => string | null | undefined | Promise<string | null | undefined>);
   /** Who this is. Only the development app believes it; elsewhere the token says it. */
@@ -34,8 +34,8 @@ export interface Options {
  * - connected: welcomed by the server;
  * - waiting: lost, and coming back by itself at `retryAt`, or when a page that was put
  *   aside is shown again;
- * - closed: not coming back: closed by the page, refused with 4001, 4401 or 4403, or the
- *   browser forbids such a connection (`ws:` from a page of `https:`).
+ * - closed: not coming back: closed by the page, refused with 4001, 4003, 4401 or 4403,
+ *   or the browser forbids such a connection (`ws:` from a page of `https:`).
  */
 export type State = "connecting" | "connected" | "waiting" | "closed";
 

@@ -89,7 +89,7 @@ test("what is no token is not shown to the server", async () => {
 });
 
 test("a token function can say that there is no way back", async () => {
-  for (const code of [4001, 4401, 4403]) {
+  for (const code of [4001, 4003, 4401, 4403]) {
     const stentor = await client({ token: () => { throw Object.assign(new Error("not logged in"), { code }); } });
     assert.deepEqual([stentor.states, stentor.code, stentor.reason], [["closed"], code, "not logged in"]);
   }
@@ -193,7 +193,7 @@ test("the server's hint is kept to, whatever the network does", async (t) => {
 });
 
 test("it stays away when it is told to", async () => {
-  for (const code of [4001, 4401, 4403]) {
+  for (const code of [4001, 4003, 4401, 4403]) {
     for (const welcomed of [false, true]) {
       const stentor = await client({ token: "static" });
       if (welcomed) last().welcomes();

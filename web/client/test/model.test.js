@@ -10,7 +10,7 @@ import { FakeSocket, settle, useFakes } from "./fake.js";
 const { MODEL_SEED = 1, MODEL_RUNS = 150, MODEL_STEPS = 800 } = process.env;
 const LONG = "x".repeat(100); // more than some servers take
 const CHANNELS = ["a", "b", "presence-r", "private-p", "private-q", LONG];
-const CODES = [1000, 1001, 1002, 1005, 1006, 1007, 1009, 1011, 1012, 1013, 4001, 4401, 4403, 4408];
+const CODES = [1000, 1001, 1002, 1005, 1006, 1007, 1009, 1011, 1012, 1013, 4001, 4003, 4401, 4403, 4408];
 
 // What may happen, and how often.
 const PAGE = often({ subscribe: 8, unsubscribe: 5, publish: 7, presence: 1, connect: 5, close: 1 });
@@ -323,7 +323,7 @@ class World {
     const listens = !channel || this.client.subscriptions.some((s) => s.channel === channel && s.state === "subscribed");
     if (type === "message" && listens) this.due.push(`${channel} ${data}`);
     if (type === "bye") this.hint = retry_ms;
-    if (close) this.next = { 4001: ["closed"], 4403: ["closed"], 4401: ["closed", "waiting"] }[close] ?? ["waiting"];
+    if (close) this.next = { 4001: ["closed"], 4003: ["closed"], 4403: ["closed"], 4401: ["closed", "waiting"] }[close] ?? ["waiting"];
     this.arriving = { flight, withdrawn: type === "unsubscribed" && !id ? channel : undefined };
     this.since = Date.now();
   }
