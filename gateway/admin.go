@@ -53,7 +53,7 @@ func (g *Gateway) adminHandler() http.Handler {
 		mux.Handle("GET /assets/"+name, page(name))
 	}
 	mux.Handle("GET /assets/here.json", secured(http.HandlerFunc(g.here)))
-	return apiFirst(g.apiHandler(), mux)
+	return g.withAPIs(mux)
 }
 
 // notForPages refuses what a page of elsewhere makes its reader's browser ask

@@ -370,6 +370,8 @@ func connection(c *hub.Client) *client {
 		return &s.client
 	case *rawClient:
 		return &s.client
+	case *pusherClient:
+		return &s.client
 	}
 	return nil
 }
@@ -391,7 +393,7 @@ func disconnect(list []*hub.Client, r *http.Request) (any, error) {
 		body.Reason = "disconnected by the application"
 	}
 	for _, c := range list {
-		connection(c).conn.Close(closeStayAway, body.Reason)
+		connection(c).sendAway(body.Reason)
 	}
 	return disconnectAnswer{len(list)}, nil
 }
@@ -465,7 +467,8 @@ func apiClientSubscribe(a *app, r *http.Request) (any, error) {
 	if protocol.IsPresence(channel) && c.User() == "" {
 		return nil, badRequest("a presence channel is for clients with a user, and this one has none")
 	}
-	err = connection(c).enter(channel, subscribedBy(c, channel))
+	one := connection(c)
+	err = one.enter(channel, one.member(channel), subscribedBy(c, channel))
 	if errors.Is(err, hub.ErrGone) {
 		return nil, notFound("the client has gone")
 	}

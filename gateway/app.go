@@ -10,6 +10,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"stentor/hub"
+	"stentor/protocol/pusher"
 )
 
 // app is a tenant at work: who it is, and its sockets. What can be set changes
@@ -23,6 +24,11 @@ type app struct {
 	places   atomic.Int64
 	requests quota   // of its HTTP APIs
 	foreign  foreign // origins that were turned away
+	cache    cache
+	watch    watchlists
+	counts   counts
+
+	clientEvents struct{ sent, refused atomic.Uint64 }
 }
 
 // settings is what an app is set to at a time. It does not change; whoever needs
@@ -32,13 +38,14 @@ type settings struct {
 	secrets   []digest  // of the valid ones
 	anonymous *identity // of all its clients without a token; nil if there may be none
 	origins   []origin
+	keys      pusher.Keys
 	removed   bool // the app is no more
 }
 
 func newApp(g *Gateway, cfg App) *app {
 	a := &app{gateway: g, id: cfg.ID}
-	a.hub = hub.New(hub.Config{Shards: g.engine.Loops(), Pool: g.fanout, Events: presenceEvents{}})
-	a.nobody.app = a
+	a.hub = hub.New(hub.Config{Shards: g.engine.Loops(), Pool: g.fanout, Events: presenceEvents{}, Observer: observer{a}})
+	a.nobody.app, a.watch.app, a.counts.app = a, a, a
 	a.set(cfg)
 	return a
 }
@@ -49,6 +56,7 @@ func (a *app) settings() *settings { return a.now.Load() }
 // set changes what the app is set to. Its sockets stay.
 func (a *app) set(cfg App) {
 	s := &settings{App: cfg}
+	s.keys = pusher.Keys{Key: cfg.Key, Secrets: s.validSecrets()}
 	for _, secret := range s.validSecrets() {
 		s.secrets = append(s.secrets, digestOf(secret))
 	}

@@ -20,6 +20,7 @@ type publication struct {
 	track  *hub.Tracker
 	room   func()
 	sender *client // left out, if it is not nil
+	client bool    // a client's, not a backend's
 }
 
 // targets names receivers.
@@ -52,17 +53,36 @@ func (local) publish(a *app, p publication) (r hub.Receipt) {
 		}
 	}
 	for _, ch := range p.to.channels {
-		add(a.hub.Publish(ch, m, o))
-	}
-	switch {
-	case p.to.all:
-		add(a.hub.PublishAll(m, o))
-	case len(p.to.users)+len(p.to.clients) > 0:
-		clients := make([]*hub.Client, 0, len(p.to.clients))
-		for _, id := range p.to.clients {
-			clients = append(clients, a.hub.Client(id))
+		if isCache(ch) {
+			add(a.cache.publish(a.hub, ch, m, o, !p.client))
+		} else {
+			add(a.hub.Publish(ch, m, o))
 		}
-		add(a.hub.PublishClients(clients, p.to.users, m, o))
+	}
+	if p.to.all {
+		add(a.hub.PublishAll(m, o))
+		return r
+	}
+	users := map[string]bool{}
+	shared := &sharedMessage{message: message{p.event}}
+	for _, user := range p.to.users {
+		if !users[user] {
+			users[user] = true
+			add(a.hub.PublishClients(nil, []string{user}, &userMessage{shared, user}, o))
+		}
+	}
+	if clients := a.others(p.to.clients, users); len(clients) > 0 {
+		add(a.hub.PublishClients(clients, nil, m, o))
 	}
 	return r
+}
+
+// others finds clients by their ids, but for those of users.
+func (a *app) others(ids []string, users map[string]bool) (list []*hub.Client) {
+	for _, id := range ids {
+		if c := a.hub.Client(id); c != nil && !users[c.User()] {
+			list = append(list, c)
+		}
+	}
+	return list
 }

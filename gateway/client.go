@@ -10,12 +10,15 @@ import (
 	"stentor/engine"
 	"stentor/hub"
 	"stentor/protocol"
+	"stentor/protocol/pusher"
 )
 
 // Classes of clients: one encoding of a publication each.
 const (
 	classNative uint8 = iota
 	classRaw
+	classPusher
+	classes // how many there are
 )
 
 // client is a connection as hub and dialects see it. Its size is a budget.
@@ -88,22 +91,33 @@ func (c *client) member(channel string) *hub.Join {
 	if !protocol.IsPresence(channel) {
 		return nil
 	}
-	return &hub.Join{
-		Member: hub.Member{User: c.User(), Info: c.as.info},
-		Max:    c.as.app.settings().PresenceMax,
-	}
+	return c.join(c.User(), c.as.info)
 }
 
-// enter subscribes a client that may, within its limits.
-func (c *client) enter(channel string, acknowledge func(hub.Subscribed)) error {
+// join describes a member of a presence channel.
+func (c *client) join(user string, info []byte) *hub.Join {
+	return &hub.Join{Member: hub.Member{User: user, Info: info}, Max: c.as.app.settings().PresenceMax}
+}
+
+// enter subscribes a client that may, within its limits. join is nil for a channel
+// without presence.
+func (c *client) enter(channel string, join *hub.Join, acknowledge func(hub.Subscribed)) error {
 	a := c.as.app
 	most, key := a.maxSubscriptions()
 	if most > 0 && c.SubscriptionCount() >= most && !a.hub.Subscribed(&c.Client, channel) {
 		return fmt.Errorf("this client is subscribed to %d channels already (%s): unsubscribe from some", most, key)
 	}
+	subscribe := func(acknowledge func(hub.Subscribed)) error {
+		return a.hub.Subscribe(&c.Client, channel, join, acknowledge)
+	}
+	var err error
 	mu := a.gateway.turns.of(c)
 	mu.Lock()
-	err := a.hub.Subscribe(&c.Client, channel, c.member(channel), acknowledge)
+	if isCache(channel) {
+		err = a.cache.subscribe(c, channel, acknowledge, subscribe)
+	} else {
+		err = subscribe(acknowledge)
+	}
 	mu.Unlock()
 	if errors.Is(err, hub.ErrPresenceFull) {
 		return fmt.Errorf("%s has %d members already, more are not allowed (presence_max_members)", channel, a.settings().PresenceMax)
@@ -136,12 +150,21 @@ var turnsSeed = maphash.MakeSeed()
 // for.
 func (c *client) send(p publication) int {
 	pr := &pressure{conn: c.conn}
-	p.room = pr.room
+	p.room, p.client = pr.room, true
 	r := c.as.app.gateway.broker.publish(c.as.app, p)
 	if r.Full {
 		pr.full()
 	}
 	return r.Matched
+}
+
+// sendAway closes the connection, and tells the client not to come back.
+func (c *client) sendAway(reason string) {
+	code := closeStayAway
+	if c.Class() == classPusher {
+		code = pusher.CodeUnauthorized
+	}
+	c.conn.Close(code, reason)
 }
 
 // pressure holds up a client that publishes faster than its publications get

@@ -8,6 +8,7 @@ import (
 
 	"stentor/engine"
 	"stentor/protocol/native"
+	"stentor/protocol/pusher"
 )
 
 const (
@@ -114,9 +115,13 @@ func (p *pace) next() int {
 // one.
 func goodbye(c engine.Conn) {
 	const reason = "the server restarts: reconnect"
-	if n, ok := c.Data().(*nativeClient); ok {
+	code := engine.StatusRestart
+	switch n := c.Data().(type) {
+	case *nativeClient:
 		retry := retryLeast + rand.N(retryMost-retryLeast)
 		n.write(native.AppendBye(nil, engine.StatusRestart, reason, retry))
+	case *pusherClient:
+		code = pusher.CodeReconnect
 	}
-	c.Close(engine.StatusRestart, reason)
+	c.Close(code, reason)
 }

@@ -68,7 +68,7 @@ func (g *Gateway) start() (err error) {
 		return err
 	}
 	g.engine, err = engine.New(engine.Config{
-		Handler: sessions{}, Inline: true, Upgrade: g.upgrade, HTTP: g.publicHandler(), Log: g.log,
+		Handler: sessions{}, Inline: true, Upgrade: g.upgrade, FullCode: fullCode, HTTP: g.publicHandler(), Log: g.log,
 		MaxConnections:      limits.MaxConnections,
 		MaxConnectionsPerIP: limits.MaxConnectionsPerIP,
 		MaxHTTPConnections:  limits.MaxHTTPConnections,

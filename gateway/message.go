@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"sync"
+
 	"github.com/gobwas/ws"
 
 	"stentor/frame"
 	"stentor/hub"
 	"stentor/protocol"
 	"stentor/protocol/native"
+	"stentor/protocol/pusher"
 	"stentor/protocol/raw"
 )
 
@@ -30,40 +33,91 @@ func (m *message) Encode(class uint8, to hub.Target) []byte {
 			return frame.Encode(ws.OpBinary, data)
 		}
 		return frame.Encode(ws.OpText, data)
+	case classPusher:
+		return m.encodePusher(to.Channel)
 	}
 	return nil
+}
+
+// encodePusher encodes for Pusher clients, who receive no bytes, and nothing that
+// looks like the protocol's own.
+func (m *message) encodePusher(channel string) []byte {
+	if pusher.Reserved(m.event.Name) {
+		return nil
+	}
+	b := make([]byte, 0, m.Size()+len(m.event.Data)/2+len(channel)+len(m.event.Name)+len(m.event.User))
+	b, ok := pusher.AppendEvent(b, channel, m.event)
+	if !ok {
+		return nil
+	}
+	return frame.Encode(ws.OpText, b)
+}
+
+// userMessage is a message to one of several users, which reaches Pusher clients
+// by a channel that bears the user's name. All others receive the same.
+type userMessage struct {
+	*sharedMessage
+	user string
+}
+
+func (m *userMessage) Encode(class uint8, to hub.Target) []byte {
+	if class == classPusher {
+		return m.encodePusher(pusher.PrefixServerToUser + m.user)
+	}
+	return m.sharedMessage.Encode(class, to)
+}
+
+// sharedMessage is a message that is published several times, and encoded once.
+type sharedMessage struct {
+	message
+	once   [classes]sync.Once
+	frames [classes][]byte
+}
+
+func (m *sharedMessage) Encode(class uint8, to hub.Target) []byte {
+	m.once[class].Do(func() { m.frames[class] = m.message.Encode(class, to) })
+	return m.frames[class]
 }
 
 // presenceEvent tells of a join or a leave. Raw clients do not hear of them.
 type presenceEvent struct {
 	leave  bool
-	member native.Member
+	member hub.Member
 }
 
 func (p *presenceEvent) Size() int { return envelope + len(p.member.User) + len(p.member.Info) }
 
 func (p *presenceEvent) Encode(class uint8, to hub.Target) []byte {
-	if class != classNative {
+	var text []byte
+	switch {
+	case class == classNative && p.leave:
+		text = native.AppendLeave(nil, to.Channel, toNative(p.member))
+	case class == classNative:
+		text = native.AppendJoin(nil, to.Channel, toNative(p.member))
+	case class == classPusher && p.leave:
+		text = pusher.AppendMemberRemoved(nil, to.Channel, p.member.User)
+	case class == classPusher:
+		text = pusher.AppendMemberAdded(nil, to.Channel, toPusher(p.member))
+	default:
 		return nil
 	}
-	if p.leave {
-		return frame.Encode(ws.OpText, native.AppendLeave(nil, to.Channel, p.member))
-	}
-	return frame.Encode(ws.OpText, native.AppendJoin(nil, to.Channel, p.member))
+	return frame.Encode(ws.OpText, text)
 }
 
 // presenceEvents implements hub.Events.
 type presenceEvents struct{}
 
 func (presenceEvents) Join(_ string, m hub.Member) hub.Message {
-	return &presenceEvent{member: native.Member(toNative(m))}
+	return &presenceEvent{member: m}
 }
 
 func (presenceEvents) Leave(_ string, m hub.Member) hub.Message {
-	return &presenceEvent{leave: true, member: toNative(m)}
+	return &presenceEvent{leave: true, member: m}
 }
 
 func toNative(m hub.Member) native.Member { return native.Member{User: m.User, Info: m.Info} }
+
+func toPusher(m hub.Member) pusher.Member { return pusher.Member{User: m.User, Info: m.Info} }
 
 // members translates a list; it is nil only if there is no presence.
 func members(channel string, list []hub.Member) []native.Member {

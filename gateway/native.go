@@ -85,7 +85,7 @@ func (c *nativeClient) subscribe(cmd *native.Command) error {
 	if err := c.as.maySubscribe(cmd.Channel, c.User()); err != nil {
 		return forbidden(err)
 	}
-	err := c.enter(cmd.Channel, func(s hub.Subscribed) {
+	err := c.enter(cmd.Channel, c.member(cmd.Channel), func(s hub.Subscribed) {
 		c.write(native.AppendSubscribed(nil, cmd.ID, cmd.Channel, members(cmd.Channel, s.Members)))
 	})
 	if err != nil && !errors.Is(err, hub.ErrGone) {
@@ -138,8 +138,14 @@ func (c *nativeClient) presence(cmd *native.Command) error {
 // subscribedBy returns what tells a client that its backend has subscribed it.
 func subscribedBy(c *hub.Client, channel string) func(hub.Subscribed) {
 	return func(s hub.Subscribed) {
-		if n, ok := c.Sink().(*nativeClient); ok && !s.Again {
-			n.write(native.AppendSubscribed(nil, nil, channel, members(channel, s.Members)))
+		if s.Again {
+			return
+		}
+		switch to := c.Sink().(type) {
+		case *nativeClient:
+			to.write(native.AppendSubscribed(nil, nil, channel, members(channel, s.Members)))
+		case *pusherClient:
+			to.acknowledge(channel, s)
 		}
 	}
 }

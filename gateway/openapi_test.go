@@ -334,7 +334,7 @@ func TestOpenAPIStatuses(t *testing.T) {
 		c.Apps = []App{a}
 	})
 	q := &limited.apps.all()[0].requests
-	q.owed, q.last = 1e6, time.Now()
+	q.paid.Store(int64(time.Hour)) // beyond what is there
 	held, err := net.Dial("tcp", full.addr)
 	if err != nil {
 		t.Fatal(err)

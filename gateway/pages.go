@@ -16,13 +16,16 @@ func (g *Gateway) publicHandler() http.Handler {
 	mux.Handle("GET /stentor.global.js", library(web.GlobalClient()))
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", secured(http.FileServerFS(web.Assets))))
 	mux.Handle("GET /assets/here.json", secured(http.HandlerFunc(g.here)))
-	for _, path := range []string{"/ws", "/raw/"} {
+	mux.Handle("GET /demo/pusher", page("pusher.html"))
+	mux.HandleFunc("POST /demo/pusher/auth", g.demoAuth)
+	mux.HandleFunc("POST /demo/pusher/user-auth", g.demoUserAuth)
+	for _, path := range []string{"/ws", "/raw/", pusherPath} {
 		mux.HandleFunc(path, wantsWebSocket)
 	}
 	if g.echo() {
 		mux.HandleFunc("/echo", wantsWebSocket)
 	}
-	return apiFirst(g.apiHandler(), mux)
+	return g.withAPIs(mux)
 }
 
 // page serves one of the embedded files.

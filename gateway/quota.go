@@ -1,17 +1,18 @@
 package gateway
 
 import (
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // quota bounds how often something may happen: as often in a burst as in a
-// second. The zero value is full. Its methods may be called from any goroutine.
-type quota struct {
-	mu   sync.Mutex
-	owed float64   // what has been taken and has not come back yet
-	last time.Time // when that was
-}
+// second. All that it keeps is the time until which what was taken is paid for
+// (the generic cell rate algorithm), since each Pusher client has one. The zero
+// value is full. Its methods may be called from any goroutine.
+type quota struct{ paid atomic.Int64 } // nanoseconds after began
+
+// began is what times are counted from, by the clock that never goes back.
+var began = time.Now()
 
 // take takes one, if there may be rate a second; 0 is no limit. If there is none
 // it reports false, and after how long there will be one.
@@ -19,15 +20,16 @@ func (q *quota) take(rate int, now time.Time) (wait time.Duration, ok bool) {
 	if rate <= 0 {
 		return 0, true
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if passed := now.Sub(q.last).Seconds(); passed > 0 {
-		q.owed = max(0, q.owed-passed*float64(rate))
-		q.last = now
+	each := max(1, int64(time.Second)/int64(rate))
+	most := int64(now.Sub(began)) + each*int64(rate)
+	for {
+		paid := q.paid.Load()
+		next := max(paid, int64(now.Sub(began))) + each
+		if next > most {
+			return time.Duration(next - most), false
+		}
+		if q.paid.CompareAndSwap(paid, next) {
+			return 0, true
+		}
 	}
-	if over := q.owed + 1 - float64(rate); over > 0 {
-		return time.Duration(over / float64(rate) * float64(time.Second)), false
-	}
-	q.owed++
-	return 0, true
 }

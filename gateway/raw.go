@@ -19,7 +19,7 @@ type rawClient struct {
 func (c *rawClient) open(user string) {
 	c.as.app.hub.Add(&c.Client, c, user, classRaw, c.conn.Loop())
 	c.Ready()
-	if err := c.enter(c.channel, func(hub.Subscribed) {}); err != nil { // no room, for now
+	if err := c.enter(c.channel, c.member(c.channel), func(hub.Subscribed) {}); err != nil { // no room, for now
 		c.conn.Close(engine.StatusTryLater, err.Error())
 	}
 }

@@ -264,13 +264,13 @@ func TestOrigins(t *testing.T) {
 // Handshakes that make no sense are refused with an HTTP status.
 func TestUpgradeRefused(t *testing.T) {
 	s := newTest(t, nil)
-	for path, status := range map[string]int{"/": 404, "/nothing": 404, "/raw": 404, "/ws/": 404, "/app/dev-key": 404, "/ws?app=%zz": 400} {
+	for path, status := range map[string]int{"/": 404, "/nothing": 404, "/raw": 404, "/ws/": 404, "/apple/dev-key": 404, "/ws?app=%zz": 400} {
 		_, resp, err := websocket.DefaultDialer.Dial("ws://"+s.addr+path, nil)
 		if err == nil || resp.StatusCode != status {
 			t.Errorf("%s: %v", path, resp.Status)
 		}
 	}
-	for _, path := range []string{"/ws", "/raw/x", "/echo"} { // without asking for an upgrade
+	for _, path := range []string{"/ws", "/raw/x", "/app/dev-key", "/echo"} { // without asking for an upgrade
 		if status, body := s.call("GET", path, "", ""); status != 426 || !strings.Contains(body, "WebSocket") {
 			t.Errorf("%s: %d %s", path, status, body)
 		}

@@ -22,9 +22,6 @@ const (
 
 // upgrade decides on an opening handshake. It runs on a loop.
 func (g *Gateway) upgrade(hs *engine.Handshake) engine.Answer {
-	if g.stopping.Load() { // on a connection that was kept alive, for example
-		return engine.Answer{Status: http.StatusServiceUnavailable, Text: "the server is stopping: connect again"}
-	}
 	target := string(hs.Request.Target())
 	path, query, _ := strings.Cut(target, "?")
 	if !strings.HasPrefix(path, "/") { // absolute form
@@ -35,6 +32,10 @@ func (g *Gateway) upgrade(hs *engine.Handshake) engine.Answer {
 		path, query = u.EscapedPath(), u.RawQuery
 	}
 	switch {
+	case isPusher(path):
+		return g.admitPusher(hs, path, query)
+	case g.stopping.Load(): // on a connection that was kept alive, for example
+		return engine.Answer{Status: http.StatusServiceUnavailable, Text: "the server is stopping: connect again"}
 	case path == "/echo" && g.echo():
 		return engine.Answer{Data: echo{}, PongCode: closePong, Protocol: firstProtocol(hs)}
 	case path == "/ws":
@@ -49,7 +50,7 @@ func (g *Gateway) upgrade(hs *engine.Handshake) engine.Answer {
 		}
 		return g.admit(hs, query, channel)
 	}
-	return engine.Answer{Status: http.StatusNotFound, Text: "no WebSocket here: use /ws or /raw/{channel}"}
+	return engine.Answer{Status: http.StatusNotFound, Text: "no WebSocket here: use /ws, /raw/{channel} or /app/{key}"}
 }
 
 // echo reports whether /echo is served.

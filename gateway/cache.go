@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"container/list"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"stentor/engine"
+	"stentor/hub"
+	"stentor/protocol/pusher"
+)
+
+const (
+	cacheTime  = 30 * time.Minute // that a channel's last event is kept
+	cacheParts = 16
+	cacheBytes = 64 << 20 / cacheParts // kept in a part; what is oldest goes first
+)
+
+// cache keeps the last event of each cache channel of an app, for who subscribes
+// later. Publishing to such a channel and subscribing to it take turns, so that a
+// subscriber gets an event once, kept or live, and none after a newer one.
+type cache [cacheParts]cachePart
+
+type cachePart struct {
+	mu    sync.Mutex
+	kept  map[string]*list.Element
+	order list.List // of *keptEvent, the oldest in front: all are kept for the same time
+	bytes int
+}
+
+type keptEvent struct {
+	channel string
+	message *message
+	until   time.Time
+}
+
+func (k *keptEvent) size() int { return k.message.Size() + len(k.channel) + 2*envelope }
+
+var cacheSeed = maphash.MakeSeed()
+
+func (c *cache) part(channel string) *cachePart {
+	return &c[maphash.String(cacheSeed, channel)%cacheParts]
+}
+
+// isCache reports whether a channel keeps its last event.
+func isCache(channel string) bool { return pusher.KindOf(channel).Has(pusher.Cache) }
+
+// put keeps an event in place of the one before. mu is held.
+func (p *cachePart) put(channel string, m *message, now time.Time) {
+	if e := p.kept[channel]; e != nil {
+		p.drop(e)
+	}
+	if p.kept == nil {
+		p.kept = map[string]*list.Element{}
+	}
+	k := &keptEvent{channel, m, now.Add(cacheTime)}
+	p.kept[channel] = p.order.PushBack(k)
+	p.bytes += k.size()
+	for e := p.order.Front(); p.bytes > cacheBytes || !now.Before(e.Value.(*keptEvent).until); e = p.order.Front() {
+		p.drop(e)
+		if p.order.Len() == 0 {
+			return
+		}
+	}
+}
+
+// get returns what is kept, nil if there is nothing. mu is held.
+func (p *cachePart) get(channel string, now time.Time) *keptEvent {
+	e := p.kept[channel]
+	if e == nil {
+		return nil
+	}
+	k := e.Value.(*keptEvent)
+	if !now.Before(k.until) {
+		p.drop(e)
+		return nil
+	}
+	return k
+}
+
+func (p *cachePart) drop(e *list.Element) {
+	k := p.order.Remove(e).(*keptEvent)
+	delete(p.kept, k.channel)
+	p.bytes -= k.size()
+}
+
+// peek returns what a channel keeps, and for how long.
+func (c *cache) peek(channel string) (m *message, left time.Duration, ok bool) {
+	p := c.part(channel)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	k := p.get(channel, now)
+	if k == nil {
+		return nil, 0, false
+	}
+	return k.message, k.until.Sub(now), true
+}
+
+// publish publishes to a cache channel. A client's event is not kept.
+func (c *cache) publish(h *hub.Hub, channel string, m *message, o *hub.Options, keep bool) hub.Receipt {
+	p := c.part(channel)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if keep {
+		p.put(channel, m, time.Now())
+	}
+	return h.Publish(channel, m, o)
+}
+
+// subscribe calls subscribe for a cache channel, and sends what is kept to a
+// client that was not subscribed before, after its acknowledgement.
+func (c *cache) subscribe(cl *client, channel string, acknowledge func(hub.Subscribed), subscribe func(func(hub.Subscribed)) error) error {
+	p := c.part(channel)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return subscribe(func(s hub.Subscribed) {
+		acknowledge(s)
+		if s.Again {
+			return
+		}
+		if k := p.get(channel, time.Now()); k == nil {
+			cl.cacheMissed(channel)
+		} else if frame := k.message.Encode(cl.Class(), hub.Target{Channel: channel, Offset: s.Offset}); frame != nil {
+			cl.conn.Send(frame, 1, engine.Guard{})
+		}
+	})
+}
+
+// cacheMissed tells that a cache channel keeps nothing: to a client whose dialect
+// has a word for it, and to the backend, which may publish then.
+func (c *client) cacheMissed(channel string) {
+	if c.Class() == classPusher {
+		c.write(pusher.AppendCacheMiss(nil, channel))
+	}
+	c.as.app.tell("cache_miss", channel, "")
+}

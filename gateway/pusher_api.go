@@ -1,0 +1,361 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"stentor/hub"
+	"stentor/protocol"
+	"stentor/protocol/pusher"
+)
+
+// The HTTP API of the Pusher Channels protocol, for its server libraries,
+// docs/pusher.md. It is served on both listeners.
+func (g *Gateway) pusherAPI() http.Handler {
+	mux := http.NewServeMux()
+	for pattern, f := range map[string]pusherFunc{
+		"POST /apps/{app}/events":                             pusherTrigger,
+		"POST /apps/{app}/batch_events":                       pusherBatch,
+		"POST /apps/{app}/channels/{channel}/events":          pusherLegacy,
+		"GET /apps/{app}/channels":                            pusherChannels,
+		"GET /apps/{app}/channels/{channel}":                  pusherChannel,
+		"GET /apps/{app}/channels/{channel}/users":            pusherUsers,
+		"POST /apps/{app}/users/{user}/terminate_connections": pusherTerminate,
+		"GET /apps/{app}/connections":                         pusherConnections,
+	} {
+		mux.Handle(pattern, g.signed(f))
+	}
+	return g.timed(textErrors(mux))
+}
+
+// withAPIs serves both APIs' paths, and leaves the rest to a handler that may
+// redirect those that are not clean.
+func (g *Gateway) withAPIs(rest http.Handler) http.Handler {
+	pusherAPI := g.pusherAPI()
+	rest = apiFirst(g.apiHandler(), rest)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := path.Clean(r.URL.EscapedPath()); p == "/apps" || strings.HasPrefix(p, "/apps/") {
+			pusherAPI.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+// pusherRequest is a request whose signature is right.
+type pusherRequest struct {
+	*http.Request
+	app      *app
+	settings *settings
+	body     []byte
+}
+
+// limits are those of its app.
+func (r *pusherRequest) limits() pusher.Limits {
+	return pusher.Limits{EventBytes: r.app.mostEventBytes(r.settings), ChannelName: r.settings.MaxChannelName}
+}
+
+// pusherFunc answers a request of an app's backend.
+type pusherFunc func(r *pusherRequest) (any, error)
+
+// accepted is an answer with the status 202.
+type accepted struct{}
+
+// signed finds the app by the path, checks the request's signature by its
+// secrets, and turns what f returns into a response.
+func (g *Gateway) signed(f pusherFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refuse := func(status int, message string) {
+			if r.ContentLength != 0 { // see refuse in api.go
+				w.Header().Set("Connection", "close")
+			}
+			http.Error(w, message, status)
+		}
+		a := g.apps.byID(r.PathValue("app"))
+		if a == nil {
+			refuse(http.StatusNotFound, fmt.Sprintf("there is no app with the id %q", r.PathValue("app")))
+			return
+		}
+		s := a.settings()
+		if key := r.URL.Query().Get("auth_key"); key != s.Key && key != "" { // without reading a body
+			refuse(http.StatusUnauthorized, "auth_key is not the key of this app")
+			return
+		}
+		body, err := bodyOf(r, g.pusherBodyLimit(a, s))
+		if err == nil {
+			err = s.keys.CheckRequest(r.Method, []string{r.URL.EscapedPath(), r.URL.Path}, r.URL.Query(), body, time.Now())
+		}
+		if err == nil {
+			err = a.takeRequest(w.Header())
+		}
+		var answer any
+		if err == nil {
+			answer, err = f(&pusherRequest{r, a, s, body})
+		}
+		var refused *pusher.HTTPError
+		var failed *apiError
+		switch {
+		case errors.As(err, &refused):
+			refuse(refused.Status, refused.Message)
+		case errors.As(err, &failed):
+			refuse(failed.status, failed.message)
+		case err != nil:
+			refuse(http.StatusInternalServerError, err.Error())
+		case answer == accepted{}:
+			writeJSON(w, http.StatusAccepted, struct{}{})
+		default:
+			writeJSON(w, http.StatusOK, answer)
+		}
+	})
+}
+
+// pusherBodyLimit bounds a body: a batch of events as large as they may be, each
+// byte escaped.
+func (g *Gateway) pusherBodyLimit(a *app, s *settings) int64 {
+	return 64<<10 + 10*6*int64(a.mostEventBytes(s))
+}
+
+// textErrors gives the mux's own refusals the form of the API's: text.
+func textErrors(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		probe := statusProbe{header: w.Header()}
+		mux.ServeHTTP(&probe, r)
+		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close")
+		}
+		if probe.status == http.StatusMethodNotAllowed {
+			http.Error(w, "use "+probe.header.Get("Allow")+" here", probe.status)
+			return
+		}
+		http.Error(w, "there is nothing at "+r.URL.Path+": see docs/pusher.md", http.StatusNotFound)
+	})
+}
+
+// attributes are what a channel is asked for; nil if it is not.
+type attributes struct {
+	Occupied      *bool            `json:"occupied,omitempty"`
+	Users         *int             `json:"user_count,omitempty"`
+	Subscriptions *int             `json:"subscription_count,omitempty"`
+	Cache         *json.RawMessage `json:"cache,omitempty"`
+}
+
+// attributes looks up what info asks of a channel. What such a channel does not
+// have is left out.
+func (a *app) attributes(channel string, info pusher.Info) (at attributes) {
+	found, _ := a.hub.Info(channel)
+	kind := pusher.KindOf(channel)
+	if info&pusher.UserCount != 0 && kind.Has(pusher.Presence) {
+		at.Users = &found.Members
+	}
+	if user, ok := pusher.UserOf(channel); ok {
+		found.Subscriptions = len(a.hub.UserClients(user))
+	}
+	if info&pusher.SubscriptionCount != 0 {
+		at.Subscriptions = &found.Subscriptions
+	}
+	if info&pusher.CacheInfo != 0 && kind.Has(pusher.Cache) {
+		at.Cache = a.cached(channel)
+	}
+	return at
+}
+
+// cached describes what a cache channel keeps: null if nothing.
+func (a *app) cached(channel string) *json.RawMessage {
+	out := json.RawMessage("null")
+	if m, left, ok := a.cache.peek(channel); ok {
+		out, _ = json.Marshal(map[string]any{"data": string(m.event.Data), "ttl": int(left.Seconds())})
+	}
+	return &out
+}
+
+type triggered struct {
+	Channels map[string]attributes `json:"channels,omitempty"`
+}
+
+// trigger publishes an event, and returns what it asks of its channels.
+func (r *pusherRequest) trigger(ctx context.Context, t *pusher.Trigger) (map[string]attributes, error) {
+	p := publication{event: t.Event}
+	for _, channel := range t.Channels {
+		if user, ok := pusher.UserOf(channel); ok {
+			p.to.users = append(p.to.users, user)
+		} else {
+			p.to.channels = append(p.to.channels, channel)
+		}
+	}
+	if t.SocketID != "" {
+		p.except.clients = []string{t.SocketID}
+	}
+	if _, err := r.app.gateway.publish(ctx, r.app, p, false); err != nil {
+		return nil, err
+	}
+	if t.Info == 0 {
+		return nil, nil
+	}
+	list := map[string]attributes{}
+	for _, channel := range t.Channels {
+		list[channel] = r.app.attributes(channel, t.Info)
+	}
+	return list, nil
+}
+
+// bounded ends with the request, or when a backend has waited long enough.
+func (r *pusherRequest) bounded() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.Context(), waitLimit)
+}
+
+func pusherTrigger(r *pusherRequest) (any, error) {
+	t, err := pusher.ParseTrigger(r.body, r.limits())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := r.bounded()
+	defer cancel()
+	list, err := r.trigger(ctx, &t)
+	return triggered{list}, err
+}
+
+func pusherBatch(r *pusherRequest) (any, error) {
+	batch, err := pusher.ParseBatch(r.body, r.limits())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := r.bounded() // for all together
+	defer cancel()
+	results, asked := make([]attributes, len(batch)), false
+	for i := range batch {
+		t := &batch[i]
+		list, err := r.trigger(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		results[i] = list[t.Channels[0]]
+		asked = asked || t.Info != 0
+	}
+	if !asked {
+		return struct{}{}, nil
+	}
+	return map[string]any{"batch": results}, nil
+}
+
+// pusherLegacy is how old libraries publish: the body is the data.
+func pusherLegacy(r *pusherRequest) (any, error) {
+	t, err := pusher.ParseLegacy(r.PathValue("channel"), r.URL.Query(), r.body, r.limits())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := r.bounded()
+	defer cancel()
+	_, err = r.trigger(ctx, &t)
+	return accepted{}, err
+}
+
+// badInfo refuses an attribute that channels do not have.
+func badInfo(format string, args ...any) error {
+	return &pusher.HTTPError{Status: http.StatusBadRequest, Message: fmt.Sprintf(format, args...)}
+}
+
+func pusherChannels(r *pusherRequest) (any, error) {
+	prefix := r.URL.Query().Get("filter_by_prefix")
+	info, err := pusher.ParseInfo(r.URL.Query().Get("info"))
+	switch {
+	case err != nil:
+		return nil, err
+	case info&pusher.UserCount != 0 && !protocol.IsPresence(prefix):
+		return nil, badInfo("info=user_count is for presence channels: add filter_by_prefix=presence-")
+	case info&pusher.CacheInfo != 0:
+		return nil, badInfo("info=cache is for one channel: ask for /channels/{channel}")
+	}
+	list := map[string]attributes{}
+	r.app.hub.Channels(prefix, func(c hub.ChannelInfo) bool {
+		var at attributes
+		if info&pusher.UserCount != 0 {
+			at.Users = &c.Members
+		}
+		if info&pusher.SubscriptionCount != 0 {
+			at.Subscriptions = &c.Subscriptions
+		}
+		list[c.Name] = at
+		return true
+	})
+	return map[string]any{"channels": list}, nil
+}
+
+// channel returns the channel that the path names.
+func (r *pusherRequest) channel() (string, error) {
+	name := r.PathValue("channel")
+	if err := pusher.CheckChannel(name, r.settings.MaxChannelName); err != nil {
+		return "", badInfo("%v", err)
+	}
+	return name, nil
+}
+
+func pusherChannel(r *pusherRequest) (any, error) {
+	channel, err := r.channel()
+	if err != nil {
+		return nil, err
+	}
+	info, err := pusher.ParseInfo(r.URL.Query().Get("info"))
+	kind := pusher.KindOf(channel)
+	switch {
+	case err != nil:
+		return nil, err
+	case info&pusher.UserCount != 0 && !kind.Has(pusher.Presence):
+		return nil, badInfo("info=user_count is for presence channels, and %s is none", channel)
+	case info&pusher.CacheInfo != 0 && !kind.Has(pusher.Cache):
+		return nil, badInfo("info=cache is for cache channels, and %s is none", channel)
+	}
+	at := r.app.attributes(channel, info)
+	_, occupied := r.app.hub.Info(channel)
+	if user, ok := pusher.UserOf(channel); ok {
+		occupied = r.app.hub.IsOnline(user)
+	}
+	at.Occupied = &occupied
+	return at, nil
+}
+
+type pusherUser struct {
+	ID string `json:"id"`
+}
+
+func pusherUsers(r *pusherRequest) (any, error) {
+	channel, err := r.channel()
+	if err != nil {
+		return nil, err
+	}
+	if !protocol.IsPresence(channel) {
+		return nil, badInfo("only presence channels have users, and %s is none", channel)
+	}
+	list := []pusherUser{}
+	members, _ := r.app.hub.Members(channel)
+	for _, m := range members {
+		list = append(list, pusherUser{m.User})
+	}
+	return map[string]any{"users": list}, nil
+}
+
+// pusherTerminate closes the connections that have signed in as a user, and tells
+// them not to come back.
+func pusherTerminate(r *pusherRequest) (any, error) {
+	user := r.PathValue("user")
+	if err := protocol.CheckUser(user); err != nil {
+		return nil, badInfo("%v", err)
+	}
+	for _, c := range r.app.hub.UserClients(user) {
+		connection(c).sendAway("disconnected by the application")
+	}
+	return struct{}{}, nil
+}
+
+func pusherConnections(r *pusherRequest) (any, error) {
+	return map[string]int64{"connections": r.app.hub.Clients()}, nil
+}
