@@ -140,9 +140,10 @@ function enterRoom() {
 }
 
 function showMembers() {
+  const present = room.subscribed && pusher.connection.state === "connected";
   const names = [];
-  room.members.each(({ id }) => names.push(id));
-  $("count").textContent = room.subscribed ? `${names.length} here` : "Who is here";
+  if (present) room.members.each(({ id }) => names.push(id));
+  $("count").textContent = present ? `${names.length} here` : "Who is here";
   $("members").replaceChildren(...names.map((name) => hue(element("li", name === me ? `${name} (you)` : name), name)));
 }
 
@@ -244,6 +245,8 @@ function drawn(user, data) {
 function place(pen, [x, y]) {
   pen.style.left = `${x * 100}%`;
   pen.style.top = `${y * 100}%`;
+  pen.classList.toggle("left", x > .5); // so that the board has room for the name
+  pen.classList.toggle("up", y > .5);
 }
 
 function add(user, points) {
