@@ -46,16 +46,24 @@
 // What waits for an endpoint is bounded by number and by bytes; what comes when
 // it is full is dropped and counted. Once written, events leave memory but for
 // some hundred bytes each. If the store cannot be written, because the disk is
-// full, say, events stay in memory up to 128 MiB and are sent from there; that
-// is logged, and writing tried again every few seconds. The store's file does
-// not shrink, its free pages are used again.
+// full, say, events stay in memory up to 64 MiB and are sent from there; that is
+// logged, and writing tried again every few seconds. The store's file does not
+// shrink, its free pages are used again. Marks are bounded by the channels and
+// members that there are.
+//
+// # Restarts
+//
+// What an earlier process left is sent once Set names its endpoints; the five
+// minutes of an event begin anew. What waits for an endpoint that Set does not
+// name is dropped, and what waits for an app that is not set within an hour.
 //
 // # Files
 //
 // The folder has one file for each process that uses it at a time, the first
 // free one of webhooks-0.db, webhooks-1.db and so on. Open takes what is in
 // files that nobody has open over into its own. A file that cannot be read is
-// moved aside.
+// moved aside. Each process tells of its own channels: a channel that has
+// subscribers in two of them is told twice.
 package webhook
 
 import (

@@ -1,0 +1,252 @@
+package webhook
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+var (
+	eventsBucket = []byte("events")
+	marksBucket  = []byte("marks")
+)
+
+// errDamaged is of a store that must not be used any further.
+var errDamaged = errors.New("the store is damaged")
+
+// errBusy is of a file that another process has open.
+var errBusy = errors.New("another process has the store open")
+
+// store is a file of events and marks. Any goroutine may read, one writes.
+type store struct {
+	db     *bolt.DB
+	file   *os.File // db's
+	path   string
+	lastID uint64 // the greatest one in the file when it was opened
+	purged int    // records that were deleted then: nobody understood them
+	broken atomic.Bool
+}
+
+// openFile opens a file, or makes it. It reads all of it, so that damage is
+// found now. The errors errBusy and errDamaged may be wrapped.
+func openFile(path string) (*store, error) {
+	s := &store{path: path}
+	err := s.guard(func() (err error) {
+		s.db, err = bolt.Open(path, 0o600, &bolt.Options{
+			Timeout:      time.Nanosecond, // one try to lock it
+			FreelistType: bolt.FreelistMapType,
+			NoStatistics: true,
+			OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
+				f, err := os.OpenFile(name, flag, perm)
+				s.file = f
+				return f, err
+			},
+		})
+		return err
+	})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, errBusy
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		err = fmt.Errorf("%w: %v", errDamaged, err)
+	}
+	if err == nil {
+		err = s.prepare()
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare makes the buckets, reads everything once and deletes what it cannot
+// understand.
+func (s *store) prepare() error {
+	err := s.update(func(tx *bolt.Tx) error {
+		for _, name := range [][]byte{eventsBucket, marksBucket} {
+			if tx.Bucket(name) != nil {
+				continue
+			}
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	bad, err := s.each(func(e stored) { s.lastID = max(s.lastID, e.id) }, func(string, mark) {})
+	if err == nil && len(bad) > 0 {
+		s.purged = len(bad)
+		err = s.purge(bad)
+	}
+	return err
+}
+
+// guard calls f, and turns what a damaged file does to its reader, a panic or a
+// fault beyond the file's end, into errDamaged. The database may hold any of its
+// locks then, so nothing is called after that.
+func (s *store) guard(f func() error) (err error) {
+	if s.broken.Load() {
+		return errDamaged
+	}
+	old := debug.SetPanicOnFault(true)
+	defer debug.SetPanicOnFault(old)
+	defer func() {
+		if p := recover(); p != nil {
+			s.broken.Store(true)
+			err = fmt.Errorf("%w: %v", errDamaged, p)
+		}
+	}()
+	return f()
+}
+
+func (s *store) view(f func(*bolt.Tx) error) error {
+	return s.guard(func() error { return s.db.View(f) })
+}
+
+func (s *store) update(f func(*bolt.Tx) error) error {
+	return s.guard(func() error { return s.db.Update(f) })
+}
+
+func (s *store) close() error {
+	if s.db != nil && !s.broken.Load() {
+		return s.guard(s.db.Close)
+	}
+	if s.file != nil {
+		return s.file.Close()
+	}
+	return nil
+}
+
+// change is what a transaction does.
+type change struct {
+	puts     []record
+	deletes  []reference
+	marks    map[appMark]bool // true: set, false: gone
+	allMarks [][]byte         // instead, if not nil: the keys of all there are
+}
+
+func (c *change) empty() bool {
+	return len(c.puts) == 0 && len(c.deletes) == 0 && len(c.marks) == 0 && c.allMarks == nil
+}
+
+// apply makes a change, or none of it.
+func (s *store) apply(c *change) error {
+	return s.update(func(tx *bolt.Tx) error {
+		events := tx.Bucket(eventsBucket)
+		for _, r := range c.puts {
+			if err := events.Put(eventKey(r.ep.prefix, r.it.id), eventValue(r.it.ms, r.channel, r.body)); err != nil {
+				return err
+			}
+		}
+		for _, r := range c.deletes {
+			if err := events.Delete(eventKey(r.ep.prefix, r.id)); err != nil {
+				return err
+			}
+		}
+		if c.allMarks != nil {
+			if err := tx.DeleteBucket(marksBucket); err != nil {
+				return err
+			}
+			if _, err := tx.CreateBucket(marksBucket); err != nil {
+				return err
+			}
+		}
+		marks := tx.Bucket(marksBucket)
+		for _, k := range c.allMarks {
+			if err := marks.Put(k, nil); err != nil {
+				return err
+			}
+		}
+		for m, there := range c.marks {
+			do := marks.Delete
+			if there {
+				do = func(k []byte) error { return marks.Put(k, nil) }
+			}
+			if err := do(markKey(m.app, m.mark)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// bodies returns the JSON of events; nil for one that is not there.
+func (s *store) bodies(prefix string, ids []uint64) ([][]byte, error) {
+	list := make([][]byte, len(ids))
+	err := s.view(func(tx *bolt.Tx) error {
+		events := tx.Bucket(eventsBucket)
+		for i, id := range ids {
+			if _, _, body, ok := parseEventValue(events.Get(eventKey(prefix, id))); ok {
+				list[i] = append([]byte{}, body...)
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// stored is an event in the store. Slices are valid during the call that gets it.
+type stored struct {
+	app, url []byte
+	id       uint64
+	value    []byte // all of it
+	ms       int64
+	channel  []byte
+}
+
+// each tells what is in the store, the events of an endpoint in order. It
+// returns the keys that it cannot understand.
+func (s *store) each(event func(stored), marked func(app string, m mark)) (bad [][]byte, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		err := tx.Bucket(eventsBucket).ForEach(func(k, v []byte) error {
+			e := stored{value: v}
+			var body []byte
+			var keyOK, valueOK bool
+			e.app, e.url, e.id, keyOK = parseEventKey(k)
+			e.ms, e.channel, body, valueOK = parseEventValue(v)
+			if keyOK && valueOK && json.Valid(body) {
+				event(e)
+			} else {
+				bad = append(bad, append([]byte{}, k...))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(marksBucket).ForEach(func(k, _ []byte) error {
+			if app, m, ok := parseMarkKey(k); ok {
+				marked(app, m)
+			} else {
+				bad = append(bad, append([]byte{}, k...))
+			}
+			return nil
+		})
+	})
+	return bad, err
+}
+
+// purge deletes keys that nobody understands.
+func (s *store) purge(keys [][]byte) error {
+	return s.update(func(tx *bolt.Tx) error {
+		for _, k := range keys {
+			for _, b := range [][]byte{eventsBucket, marksBucket} {
+				if err := tx.Bucket(b).Delete(k); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
