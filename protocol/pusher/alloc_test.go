@@ -60,7 +60,7 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		"AppendError":              func() { AppendError(room, refused) },
 		"Parse, ping":              parse(`{"event":"pusher:ping","data":{}}`),
 		"Parse, pong":              parse(`{"event":"pusher:pong","data":{}}`),
-		"KindOf":                   func() { KindOf("private-encrypted-cache-x") },
+		"KindOf":                   func() { _ = KindOf("private-encrypted-cache-x") },
 		"CheckChannel":             func() { _ = CheckChannel("private-encrypted-cache-x", 100) },
 	})
 	// The names of the event and the channel, and the data.

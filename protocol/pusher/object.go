@@ -69,10 +69,9 @@ func space(b []byte, i int) int {
 	return i
 }
 
-// skip returns where the value ends that begins at i.
+// skip returns where the value ends that begins at i, inside an object.
 func skip(b []byte, i int) int {
-	depth := 0
-	for i < len(b) {
+	for depth := 0; ; i++ {
 		switch b[i] {
 		case '"':
 			for i++; b[i] != '"'; i++ {
@@ -98,9 +97,7 @@ func skip(b []byte, i int) int {
 				return i
 			}
 		}
-		i++
 	}
-	return i
 }
 
 // text returns what a JSON string says, as part of b if it can.
