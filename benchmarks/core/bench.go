@@ -87,9 +87,11 @@ func (b *bench) steps() []step {
 		{"memory of idle connections, unforced", []string{idleRSSUnforced}, b.measureIdleUnforced},
 		{"memory of users on one channel", []string{userHeap}, b.measureUsers},
 		{"memory of users with a channel each", []string{ownChannelHeap}, b.measureOwnChannels},
+		{"memory of Pusher clients on one channel", []string{pusherHeap}, b.measurePusherClients},
 		{"handshakes", []string{handshakeCPU}, b.measureHandshakes},
 		{"echo", []string{echoCPU}, b.measureEcho},
 		{"deliveries", []string{deliveryCPU, deliveryRate, burstCPU, deliveryAllocs}, b.measureDeliveries},
+		{"deliveries to Pusher clients", []string{pusherDeliveryCPU}, b.measurePusherDeliveries},
 	}
 }
 

@@ -20,6 +20,7 @@ func budgets(p *Plan) []budget {
 	limit := func(unit report.Unit, name string, limit, goal float64) report.Budget {
 		return report.Budget{Name: name, Unit: unit, Limit: limit, Goal: goal}
 	}
+	delivery := limit(report.Ratio, deliveryCPU, 1.10, 1.05)
 	rate := limit(report.Ratio, deliveryRate, 1.10, 1.25)
 	rate.AtLeast = true
 	return []budget{
@@ -28,9 +29,11 @@ func budgets(p *Plan) []budget {
 		{limit(report.Bytes, idleRSSUnforced, 450, 0), rss},
 		{limit(report.Bytes, userHeap, 512, 400), many},
 		{limit(report.Bytes, ownChannelHeap, 900, 700), many},
-		{limit(report.Ratio, deliveryCPU, 1.10, 1.05), cpu},
+		{limit(report.Bytes, pusherHeap, 768, 0), many},
+		{delivery, cpu},
 		{rate, with(many, func(n *rig.Needs) { n.Cores = 2 })},
 		{limit(report.Ratio, burstCPU, 0.15, 0.10), cpu},
+		{limit(report.Ratio, pusherDeliveryCPU, delivery.Limit, delivery.Goal), cpu},
 		{limit(report.Ratio, handshakeCPU, 1.25, 1.15), rig.Needs{Connections: p.Handshakes, CPU: true}},
 		{limit(report.Ratio, echoCPU, 1.05, 0.95), rig.Needs{Connections: p.EchoConnections, CPU: true}},
 		{limit(report.Allocs, parseAllocs, 0, 0), rig.Needs{}},
@@ -41,17 +44,19 @@ func budgets(p *Plan) []budget {
 
 // Names of the figures.
 const (
-	idleHeap        = "idle_heap_bytes"
-	idleRSS         = "idle_rss_bytes"
-	idleRSSUnforced = "idle_rss_unforced_bytes"
-	userHeap        = "user_heap_bytes"
-	ownChannelHeap  = "own_channel_heap_bytes"
-	deliveryCPU     = "delivery_cpu_ratio"
-	deliveryRate    = "delivery_rate_ratio"
-	burstCPU        = "burst_delivery_cpu_ratio"
-	handshakeCPU    = "handshake_cpu_ratio"
-	echoCPU         = "echo_cpu_ratio"
-	parseAllocs     = "parse_allocs"
-	dispatchAllocs  = "dispatch_allocs"
-	deliveryAllocs  = "delivery_allocs"
+	idleHeap          = "idle_heap_bytes"
+	idleRSS           = "idle_rss_bytes"
+	idleRSSUnforced   = "idle_rss_unforced_bytes"
+	userHeap          = "user_heap_bytes"
+	ownChannelHeap    = "own_channel_heap_bytes"
+	pusherHeap        = "pusher_heap_bytes"
+	deliveryCPU       = "delivery_cpu_ratio"
+	deliveryRate      = "delivery_rate_ratio"
+	burstCPU          = "burst_delivery_cpu_ratio"
+	pusherDeliveryCPU = "pusher_delivery_cpu_ratio"
+	handshakeCPU      = "handshake_cpu_ratio"
+	echoCPU           = "echo_cpu_ratio"
+	parseAllocs       = "parse_allocs"
+	dispatchAllocs    = "dispatch_allocs"
+	deliveryAllocs    = "delivery_allocs"
 )

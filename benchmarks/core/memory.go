@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"stentor/benchmarks/internal/crowd"
 	"stentor/benchmarks/internal/proc"
 	"stentor/benchmarks/internal/report"
 	"stentor/benchmarks/internal/rig"
@@ -71,16 +72,30 @@ func (b *bench) measureOwnChannels() error {
 	return b.measureNative("own_channels", ownChannelHeap, "own-{n}", b.plan.Connections)
 }
 
-// measureNative fills a server with native clients that are subscribed to a
-// channel each, of which there are channels in all.
+// measureNative fills a server with native clients that have a user each and are
+// subscribed to a channel each, of which there are channels in all.
 func (b *bench) measureNative(kind, figure, channel string, channels int) error {
+	return b.measureSubscribers(kind, figure, rig.Subscriber{
+		Path: "/ws?user=u{n}",
+		Subscribe: crowd.Converse{
+			Say:  `{"type":"subscribe","channel":"` + channel + `"}`,
+			Want: []string{`{"type":"welcome",`, `{"type":"subscribed","channel":"` + channel + `"}`},
+		},
+	}, b.plan.Connections, channels)
+}
+
+// measurePusherClients: all on one public channel, none signed in.
+func (b *bench) measurePusherClients() error {
+	return b.measureSubscribers("pusher", pusherHeap, rig.StentorApp.Subscriber(), 0, 1)
+}
+
+// measureSubscribers fills a server with clients that are subscribed to a channel
+// each. In all there must be so many users and channels then.
+func (b *bench) measureSubscribers(kind, figure string, client rig.Subscriber, users, channels int) error {
 	n := b.plan.Connections
-	subscribe := func(_ *bench, c rig.Clients) error {
-		return c.Converse(`{"type":"subscribe","channel":"`+channel+`"}`,
-			`{"type":"welcome",`, `{"type":"subscribed","channel":"`+channel+`"}`)
-	}
-	m, err := b.fill(kind, "/ws?user=u{n}", b.readForced, subscribe, map[string]int{
-		`stentor_users{app="dev"}`:         n,
+	subscribe := func(_ *bench, c rig.Clients) error { return c.Converse(client.Subscribe) }
+	m, err := b.fill(kind, client.Path, b.readForced, subscribe, map[string]int{
+		`stentor_users{app="dev"}`:         users,
 		`stentor_clients{app="dev"}`:       n,
 		`stentor_subscriptions{app="dev"}`: n,
 		`stentor_channels{app="dev"}`:      channels,

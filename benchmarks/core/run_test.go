@@ -127,7 +127,8 @@ func TestFloorAndCrowd(t *testing.T) {
 	}
 	x := &rig.Side{Rig: b.Rig, Server: f, Crowd: c}
 	const n = 40
-	for range 2 { // the second dials anew
+	for _, envelope := range []string{"", rig.StentorApp.Subscriber().Envelope} { // the second dials anew
+		x.Envelope, f.Envelope = envelope, envelope
 		if _, err := x.Dial(n, "/"); err != nil {
 			t.Fatal(err)
 		}
@@ -162,6 +163,10 @@ func TestCrowdComplains(t *testing.T) {
 	}{
 		{"another publication", func(t *testing.T, f *rig.Floor, c rig.Clients) error {
 			return receive(t, f, c, 7, 1)
+		}, "due is"},
+		{"another envelope", func(t *testing.T, f *rig.Floor, c rig.Clients) error {
+			f.Envelope = "[{payload}]"
+			return receive(t, f, c, 8, 1)
 		}, "due is"},
 		{"one too many", func(t *testing.T, f *rig.Floor, c rig.Clients) error {
 			if err := receive(t, f, c, 8, 2); err != nil {

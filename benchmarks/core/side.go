@@ -40,6 +40,14 @@ func (s *sides) dial(n int, path string) error {
 	return nil
 }
 
+// envelop has both sides deliver in an envelope: the same bytes.
+func (s *sides) envelop(envelope string) {
+	s.floor.Server.(*rig.Floor).Envelope = envelope
+	for _, x := range s.all() {
+		x.Envelope = envelope
+	}
+}
+
 // end makes sure that no client has received more than was due, and stops all.
 func (s *sides) end() error {
 	for _, x := range s.all() {

@@ -92,18 +92,11 @@ func (b *bench) measureSingle(s *sides) error {
 	if err != nil {
 		return err
 	}
-	n := b.plan.Connections
-	pairs, err := s.compare(b.plan.WarmUps, b.plan.DeliveryPairs, work{
-		round: func(x *rig.Side, number int) (time.Duration, error) {
-			return x.Deliver(1+number, 1, b.plan.MessageSize)
-		},
-	})
+	pairs, rounds, err := b.singlePairs(s, "delivery", deliveryCPU)
 	if err != nil {
 		return err
 	}
-	rounds := b.plan.WarmUps + len(pairs)
-	pairs = b.keep("delivery", pairs)
-	b.set(deliveryCPU, cpuSpread(pairs), "%s a delivery", cpuEach(pairs, n))
+	n := b.plan.Connections
 	b.set(deliveryRate, report.SpreadOf(pairs, report.Pair.RateRatio), "%s deliveries/s", rates(pairs, n))
 	allocs, err := count.end("delivery", rounds*n)
 	if err != nil {
@@ -112,6 +105,46 @@ func (b *bench) measureSingle(s *sides) error {
 	b.allocs = append(b.allocs, allocs)
 	b.set(deliveryAllocs, allocs.spread(), "%.0f in %d deliveries of %d publications", allocs.Mallocs, allocs.Events, rounds)
 	return nil
+}
+
+// singlePairs delivers one publication at a time, sets the figure of what that
+// takes of CPU, and returns the pairs that count and how often each side has
+// published.
+func (b *bench) singlePairs(s *sides, kind, figure string) (pairs []report.Pair, rounds int, err error) {
+	pairs, err = s.compare(b.plan.WarmUps, b.plan.DeliveryPairs, work{
+		round: func(x *rig.Side, number int) (time.Duration, error) {
+			return x.Deliver(1+number, 1, b.plan.MessageSize)
+		},
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	rounds = b.plan.WarmUps + len(pairs)
+	pairs = b.keep(kind, pairs)
+	b.set(figure, cpuSpread(pairs), "%s a delivery", cpuEach(pairs, b.plan.Connections))
+	return pairs, rounds, nil
+}
+
+// measurePusherDeliveries: CPU of a publication to all, who are Pusher clients.
+// The floor writes the same frames, with the event's name and the channel's.
+func (b *bench) measurePusherDeliveries() error {
+	s, err := b.startSides()
+	if err != nil {
+		return err
+	}
+	client := rig.StentorApp.Subscriber()
+	if err := s.dial(b.plan.Connections, client.Path); err != nil {
+		return err
+	}
+	if err := s.stentor.Crowd.Converse(client.Subscribe); err != nil {
+		return err
+	}
+	s.envelop(client.Envelope)
+	s.stentor.Server = rig.StentorPusher{Stentor: s.stentor.Server.(*rig.Stentor)}
+	if _, _, err := b.singlePairs(s, "pusher_delivery", pusherDeliveryCPU); err != nil {
+		return err
+	}
+	return s.end()
 }
 
 // burstBase is the number of the first publication of the bursts, beyond all

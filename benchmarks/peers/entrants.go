@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"stentor/benchmarks/internal/comparison"
+	"stentor/benchmarks/internal/crowd"
 	"stentor/benchmarks/internal/rig"
 )
 
@@ -21,16 +22,10 @@ type entrant struct {
 	// version finds out which one is measured, or why it cannot be.
 	version func() (string, error)
 
-	idle      string        // path of clients that echo, empty if it has no echo
-	push      string        // path of clients that receive; the same if both are one
-	subscribe *conversation // after the handshake of those, if that is a step of its own
-	envelope  string        // of what those receive
-}
-
-// conversation is what a client says and what must be answered.
-type conversation struct {
-	say  string
-	want []string
+	idle      string          // path of clients that echo, empty if it has no echo
+	push      string          // path of clients that receive; the same if both are one
+	subscribe *crowd.Converse // after the handshake of those, if that is a step of its own
+	envelope  string          // of what those receive
 }
 
 // server is a running one.

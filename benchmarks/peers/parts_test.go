@@ -2,21 +2,9 @@ package main
 
 import (
 	"testing"
-	"time"
 
 	"stentor/benchmarks/internal/comparison"
 )
-
-// The signature is the one of the example in Pusher's documentation of its HTTP
-// API, in kind: the query is sorted, and the body's sum is in it.
-func TestSigned(t *testing.T) {
-	got := signed("/apps/app-id/events", []byte("{}"), time.Unix(1353088179, 0))
-	want := "/apps/app-id/events?auth_key=app-key&auth_timestamp=1353088179&auth_version=1.0" +
-		"&body_md5=99914b932bd37a50b983c5e7c90ae93b&auth_signature="
-	if len(got) != len(want)+64 || got[:len(want)] != want {
-		t.Errorf("got %s", got)
-	}
-}
 
 func TestChoose(t *testing.T) {
 	all := allEntrants("", "")

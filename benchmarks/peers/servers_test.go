@@ -110,7 +110,7 @@ func check(t *testing.T, r *rig.Rig, e *entrant, path string) {
 		t.Fatal(err)
 	}
 	if e.subscribe != nil {
-		if err := x.Crowd.Converse(e.subscribe.say, e.subscribe.want...); err != nil {
+		if err := x.Crowd.Converse(*e.subscribe); err != nil {
 			t.Fatal(err)
 		}
 	}

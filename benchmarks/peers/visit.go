@@ -118,7 +118,7 @@ func (s *session) connect(path string, echo bool) error {
 	if e.subscribe != nil {
 		err := s.round(comparison.Subscribe, 0, n, func() (time.Duration, error) {
 			start := sys.Monotonic()
-			err := s.Crowd.Converse(e.subscribe.say, e.subscribe.want...)
+			err := s.Crowd.Converse(*e.subscribe)
 			return sys.Monotonic() - start, err
 		})
 		if err != nil {

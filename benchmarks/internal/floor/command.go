@@ -16,11 +16,12 @@ import (
 type Command struct {
 	// Publish, if not 0, is the number of publications to write to every
 	// connection, one after another, each in a write of its own. First is the
-	// number of the first and Size that of its payload's bytes, see
-	// wire.Payload. The answer comes when all is written.
-	Publish int
-	First   int
-	Size    int
+	// number of the first and Size that of its payload's bytes, in an Envelope,
+	// see wire.Enveloped. The answer comes when all is written.
+	Publish  int
+	First    int
+	Size     int
+	Envelope string `json:",omitempty"`
 
 	// Without Publish, the answer is the number of connections that are open.
 }
@@ -49,7 +50,7 @@ func (f *floor) command() (over bool, err error) {
 
 func (f *floor) publish(c *Command) error {
 	for i := range c.Publish {
-		frame := wire.Stream(c.First+i, 1, c.Size)
+		frame := wire.Enveloped(c.Envelope, c.First+i, 1, c.Size)
 		for _, fd := range f.conns {
 			if err := write(fd, frame); err != nil {
 				return err

@@ -46,8 +46,8 @@ func (c Clients) Paced(p crowd.Paced, publish func() error) (delays crowd.Delays
 }
 
 // Converse says something on every connection and waits for the answers.
-func (c Clients) Converse(say string, want ...string) error {
-	return c.Call(crowd.Command{Converse: &crowd.Converse{Say: say, Want: want}}, nil)
+func (c Clients) Converse(talk crowd.Converse) error {
+	return c.Call(crowd.Command{Converse: &talk}, nil)
 }
 
 // Heartbeat sends a pong on every connection, so that the server has no cause

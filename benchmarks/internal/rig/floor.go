@@ -11,7 +11,8 @@ import (
 // Floor is a floor server.
 type Floor struct {
 	*child.Child
-	address string
+	Envelope string // of what it publishes, see wire.Enveloped
+	address  string
 }
 
 // StartFloor starts a floor.
@@ -29,7 +30,7 @@ func (f *Floor) Address() string { return f.address }
 
 // Publish writes count messages to every connection.
 func (f *Floor) Publish(first, count, size, _ int) error {
-	return f.Call(floor.Command{Publish: count, First: first, Size: size}, nil)
+	return f.Call(floor.Command{Publish: count, First: first, Size: size, Envelope: f.Envelope}, nil)
 }
 
 // Empty reports whether the server has let go of all connections.

@@ -28,7 +28,7 @@ type Side struct {
 	Rig      *Rig
 	Crowd    Clients
 	N        int    // connections
-	Envelope string // of what the clients receive, see wire.Stream
+	Envelope string // of what the clients receive, see wire.Enveloped
 }
 
 // Dial connects n clients, and returns how long that took.

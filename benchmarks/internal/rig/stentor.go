@@ -20,8 +20,11 @@ import (
 // StentorArgs starts Stentor with its default settings on free ports.
 var StentorArgs = []string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
 
-// channel is what publications go to.
-const channel = "bench"
+// channel is what publications go to, and secret is the app's.
+const (
+	channel = "bench"
+	secret  = "dev-secret"
+)
 
 // Paths of Stentor: of an echo, and of a client that receives what is published
 // as it is.
@@ -84,7 +87,7 @@ func (s *Stentor) request(method, url string, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer dev-secret")
+	req.Header.Set("Authorization", "Bearer "+secret)
 	resp, err := s.http.Do(req)
 	if err != nil {
 		return nil, err

@@ -114,14 +114,9 @@ func Payload(n, size int) string {
 	return s + strings.Repeat("x", max(0, size-len(s)))
 }
 
-// Stream returns what a subscriber receives of count publications from number
-// first on: a text frame each.
-func Stream(first, count, size int) []byte {
-	return Enveloped("", first, count, size)
-}
-
-// Enveloped is the Stream of a server that puts the payload into an envelope,
-// in the place of {payload}. An empty envelope is none.
+// Enveloped returns what a subscriber receives of count publications from number
+// first on: a text frame each, with the payload in an envelope, in the place of
+// {payload}. An empty envelope is none.
 func Enveloped(envelope string, first, count, size int) []byte {
 	var b []byte
 	for n := first; n < first+count; n++ {

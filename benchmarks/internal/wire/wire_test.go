@@ -63,8 +63,8 @@ func TestAppendMasked(t *testing.T) {
 }
 
 // A payload of 128 bytes is 132 on the wire, and no two are the same.
-func TestStream(t *testing.T) {
-	b := Stream(7, 3, 128)
+func TestBareStream(t *testing.T) {
+	b := Enveloped("", 7, 3, 128)
 	if len(b) != 3*132 {
 		t.Fatalf("%d bytes, want %d", len(b), 3*132)
 	}
