@@ -172,7 +172,9 @@ func TestSlowEndpointCostsNobody(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	var followed, connections, calls atomic.Int32
 	mux := http.NewServeMux()
-	mux.HandleFunc("/moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", http.StatusTemporaryRedirect) })
+	mux.HandleFunc("/moved", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
+	})
 	mux.HandleFunc("/there", func(http.ResponseWriter, *http.Request) { followed.Add(1) })
 	mux.HandleFunc("/long", func(w http.ResponseWriter, r *http.Request) {
 		block := make([]byte, 64<<10)

@@ -460,6 +460,33 @@ func TestDamagedFileIsKept(t *testing.T) {
 	}
 }
 
+// TestDamageWhileRunning: the file is cut under a queue that has it open. What
+// was in it is lost, the queue and its process go on.
+func TestDamageWhileRunning(t *testing.T) {
+	dir, _ := filled(t)
+	var log kit.Buffer
+	q := open(t, Config{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err := os.Truncate(filePath(dir, 0), 0); err != nil {
+		t.Fatal(err)
+	}
+	r, url := served(t)
+	q.Set("other", signer("s"), []Endpoint{{URL: url}})
+	for i := range 100 {
+		q.Emit("other", said("private-a", fmt.Sprint(i)))
+	}
+	soon(t, "what is new is delivered", func() bool { return len(r.all()) == 100 })
+	same(t, "in order", datas(r.taken(), ""), numbers(0, 100, 1))
+	soon(t, "the log tells", func() bool { return strings.Contains(log.String(), "their store is damaged") })
+	check(t, q)
+	if err := q.Close(); err == nil {
+		t.Error("Close returns no error though the store is damaged")
+	}
+	next := open(t, Config{Dir: dir})
+	next.Set("other", signer("s"), []Endpoint{{URL: url}})
+	next.Emit("other", said("private-a", "next"))
+	soon(t, "the next queue works", func() bool { s := next.Stats(); return s[len(s)-1].Delivered == 1 && s[len(s)-1].Unsaved == 0 })
+}
+
 // TestSenselessRecords are deleted; the others stay.
 func TestSenselessRecords(t *testing.T) {
 	dir, _ := filled(t)
