@@ -3,6 +3,7 @@ package webhook
 import (
 	"container/list"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -35,19 +36,20 @@ type departure struct {
 }
 
 // Emit tells the endpoints of an app that want it of an event. It does not
-// block and may be called under locks. Events of one channel must be emitted in
-// their order.
+// block, may be called under locks and keeps nothing of the event. Events of one
+// channel must be emitted in their order.
 func (q *Queue) Emit(name string, e Event) {
 	k, ok := kindOf(e.Name)
 	if !ok || !q.wants(name, k, e.Channel) || len(e.Channel)+len(e.User)+len(name) > maxNames {
 		return
 	}
+	e.Channel = strings.Clone(e.Channel) // it may be part of something large
 	m := mark{channel: e.Channel}
 	if k == added || k == removed {
 		if e.User == "" {
 			return // nobody
 		}
-		m.member, m.user = true, e.User
+		m.member, m.user = true, strings.Clone(e.User)
 	}
 	departs := k == vacated || k == removed
 	var body []byte
@@ -204,9 +206,12 @@ func (q *Queue) sortMarksLocked(a *app) {
 	}
 }
 
-// roomLocked reports whether an endpoint has room for an event of so many bytes.
+// roomLocked reports whether an endpoint has room for an event of so many
+// bytes. Of the memory for what is not in the store, one endpoint never takes
+// more than it leaves: a flood that is faster than the disk harms its own app.
 func (q *Queue) roomLocked(ep *endpoint, size int) bool {
-	return ep.backlog < q.maxBacklog && ep.bytes+int64(size) <= q.maxBytes && q.memory+int64(size) <= maxMemory
+	n := int64(size)
+	return ep.backlog < q.maxBacklog && ep.bytes+n <= q.maxBytes && ep.memory+n <= q.most-q.memory
 }
 
 // admitLocked lets an event wait for an endpoint, or drops it.
@@ -224,6 +229,7 @@ func (q *Queue) admitLocked(ep *endpoint, channel string, body []byte) {
 	ep.backlog++
 	ep.unsaved++
 	ep.bytes += int64(size)
+	ep.memory += int64(size)
 	q.memory += int64(size)
 	q.fresh = append(q.fresh, record{ep: ep, channel: channel, it: it})
 	q.kick()

@@ -220,7 +220,7 @@ func check(t testing.TB, q *Queue) {
 	var memory int64
 	for _, a := range q.apps {
 		for _, ep := range a.endpoints {
-			var bytes int64
+			var bytes, inRAM int64
 			items, unsaved, idle := 0, 0, 0
 			for name, l := range ep.lanes {
 				if name != l.channel || len(l.items) == 0 || !slices.IsSortedFunc(l.items, func(x, y *item) int { return int(x.id) - int(y.id) }) {
@@ -234,10 +234,14 @@ func check(t testing.TB, q *Queue) {
 					bytes += int64(it.size)
 					if it.state == inMemory {
 						unsaved++
-						memory += int64(it.size)
+						inRAM += int64(it.size)
 					}
 				}
 			}
+			if inRAM != ep.memory {
+				t.Errorf("%s counts %d bytes in memory, there are %d", ep.url, ep.memory, inRAM)
+			}
+			memory += inRAM
 			if items != ep.backlog || bytes != ep.bytes || unsaved != ep.unsaved || !q.closed && len(ep.ready)+len(ep.resting) != idle {
 				t.Errorf("%s counts %d events, %d bytes, %d unsaved; there are %d, %d, %d; %d lanes are ready, %d rest, of %d without a call", ep.url,
 					ep.backlog, ep.bytes, ep.unsaved, items, bytes, unsaved, len(ep.ready), len(ep.resting), idle)

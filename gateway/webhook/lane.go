@@ -43,7 +43,7 @@ type endpoint struct {
 	timer   *time.Timer      // for resting and pause; nil until needed
 
 	backlog, unsaved                     int
-	bytes                                int64
+	bytes, memory                        int64 // of the backlog; of what of it is not in the store
 	delivered, failed, overflow, expired uint64
 
 	sayFailure, sayOverflow, sayExpiry seldom

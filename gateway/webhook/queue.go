@@ -50,6 +50,7 @@ type Queue struct {
 	apps     map[string]*app
 	lastID   uint64
 	memory   int64     // bytes of items that are not in the store
+	most     int64     // of them; maxMemory
 	waiting  list.List // departures, in the order in which they are due
 	held     list.List // departures for which there was no room, likewise
 	orphans  time.Time // when apps that are not set are dropped; zero: there are none
@@ -84,6 +85,7 @@ func Open(cfg Config) (*Queue, error) {
 		owned:      cfg.Client == nil,
 		maxBacklog: cmp.Or(cfg.MaxBacklog, defaultBacklog),
 		maxBytes:   cmp.Or(cfg.MaxBytes, defaultBytes),
+		most:       maxMemory,
 		epoch:      time.Now(),
 		wake:       make(chan struct{}, 1),
 		quit:       make(chan struct{}),

@@ -67,6 +67,7 @@ func (q *Queue) finishLocked(ep *endpoint, it *item) {
 func (q *Queue) leaveMemoryLocked(ep *endpoint, it *item) {
 	it.body = nil
 	ep.unsaved--
+	ep.memory -= int64(it.size)
 	q.memory -= int64(it.size)
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -51,14 +52,18 @@ func openFile(path string) (*store, error) {
 		})
 		return err
 	})
+	var system syscall.Errno
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, errBusy
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+	case err != nil && !errors.As(err, &system): // it was readable, but is no store
 		err = fmt.Errorf("%w: %v", errDamaged, err)
 	}
 	if err == nil {
 		err = s.prepare()
+	}
+	if errors.Is(err, bolterrors.ErrIncompatibleValue) { // buckets are where we have values, or the reverse
+		err = fmt.Errorf("%w: %v", errDamaged, err)
 	}
 	if err != nil {
 		s.close()

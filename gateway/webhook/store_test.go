@@ -402,6 +402,8 @@ func TestDamage(t *testing.T) {
 		"empty":                func([]byte) []byte { return nil },
 		"zeroes":               func(b []byte) []byte { return make([]byte, len(b)) },
 		"cut in the middle":    func(b []byte) []byte { return b[:len(b)/2] },
+		"half a page":          func(b []byte) []byte { return b[:page/2] },
+		"one page and a half":  func(b []byte) []byte { return b[:page+page/2] },
 		"cut to two pages":     func(b []byte) []byte { return b[:2*page] },
 		"no end of a page":     func(b []byte) []byte { return b[:3*page+100] },
 		"pages overwritten":    func(b []byte) []byte { return append(b[:2*page:2*page], make([]byte, len(b)-2*page)...) },
@@ -457,6 +459,25 @@ func TestDamagedFileIsKept(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), aside[0]) {
 		t.Errorf("the log does not tell: %s", log.String())
+	}
+}
+
+// TestWhatIsNoStoreOfOurs is moved aside as well.
+func TestWhatIsNoStoreOfOurs(t *testing.T) {
+	dir, _ := filled(t)
+	s, err := openFile(filePath(dir, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.update(func(tx *bolt.Tx) error { return tx.MoveBucket(eventsBucket, nil, tx.Bucket(marksBucket)) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	q := open(t, Config{Dir: dir})
+	if n := len(q.Stats()); n != 0 {
+		t.Errorf("%d endpoints", n)
 	}
 }
 
@@ -560,6 +581,39 @@ func TestSeveralProcesses(t *testing.T) {
 	last := open(t, Config{Dir: dir})
 	if s := last.Stats(); len(s) != 0 {
 		t.Errorf("left: %+v", s)
+	}
+}
+
+// TestProcessesStartTogether: each gets a file of its own, and nothing is lost
+// when all of them are killed.
+func TestProcessesStartTogether(t *testing.T) {
+	dir := t.TempDir()
+	left := open(t, Config{Dir: dir}) // something to be taken over, too
+	url := "http://" + nowhere(t)
+	left.Set("app", signer("s"), []Endpoint{{URL: url}})
+	left.Emit("app", said("private-0", "left"))
+	closed(t, left)
+	if err := os.Rename(filePath(dir, 0), filePath(dir, 5)); err != nil {
+		t.Fatal(err)
+	}
+	var all []*process
+	for range 4 {
+		all = append(all, start(t, "normal", dir, url))
+	}
+	for _, p := range all {
+		p.do("emit 10")
+		p.do("saved")
+	}
+	for _, p := range all {
+		p.kill()
+	}
+	q := open(t, Config{Dir: dir})
+	if s := q.Stats(); len(s) != 1 || s[0].Backlog != 41 {
+		t.Errorf("%+v, want 41 events", s)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) != 2 {
+		t.Errorf("files: %q, %v; want the lock and one store", files, err)
 	}
 }
 

@@ -376,6 +376,35 @@ func TestOverflow(t *testing.T) {
 	})
 }
 
+// TestMemoryIsShared: without a store, an endpoint that is flooded leaves room
+// for the others.
+func TestMemoryIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{t: t, answer: func(delivery) int { return 500 }}
+		q := open(t, Config{Dir: t.TempDir(), Client: &http.Client{Transport: r}})
+		q.mu.Lock()
+		q.volatile, q.most = true, 100_000
+		q.mu.Unlock()
+		for _, app := range []string{"flooded", "second", "third"} {
+			q.Set(app, signer("s"), []Endpoint{{URL: here}})
+			for range 300 {
+				q.Emit(app, said("private-a", strings.Repeat("x", 900)))
+			}
+		}
+		all := q.Stats()
+		for i, want := range []int64{50_000, 25_000, 12_500} {
+			if s := all[i]; s.Bytes > want+2000 || s.Bytes < want-2000 || s.Overflow == 0 {
+				t.Errorf("%+v, want about %d bytes", s, want)
+			}
+		}
+		synctest.Wait()
+		check(t, q)
+		if err := q.Close(); err == nil {
+			t.Error("Close returns no error, but there is no store")
+		}
+	})
+}
+
 // TestSetWithBacklog: what waits for an endpoint that is gone is dropped, what
 // waits for one that stays is signed with the new secret.
 func TestSetWithBacklog(t *testing.T) {

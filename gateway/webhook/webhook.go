@@ -46,8 +46,9 @@
 // What waits for an endpoint is bounded by number and by bytes; what comes when
 // it is full is dropped and counted. Once written, events leave memory but for
 // some hundred bytes each. If the store cannot be written, because the disk is
-// full, say, events stay in memory up to 64 MiB and are sent from there; that is
-// logged, and writing tried again every few seconds. The store's file does not
+// full, say, events stay in memory and are sent from there, up to 64 MiB, of
+// which one endpoint has half at most; that is logged, and writing tried again
+// every few seconds. The store's file does not
 // shrink, its free pages are used again. Marks are bounded by the channels and
 // members that there are.
 //
@@ -88,7 +89,7 @@ var Names = []string{
 }
 
 // Event is what an app's backend is told. Which fields count depends on the
-// name. Strings are kept until it is delivered.
+// name.
 type Event struct {
 	Name    string // one of Names; others are ignored
 	Channel string
