@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -64,7 +65,10 @@ func (g *Gateway) serveApps(list []App) {
 	s := &g.apps
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.now.Load()
+	old, log := s.now.Load(), g.log
+	if old == nil { // the first ones: nothing changes
+		old, log = newRoster(nil), slog.New(slog.DiscardHandler)
+	}
 	var apps, changed, disabled []*app
 	kept := map[string]bool{}
 	for _, cfg := range list {
@@ -72,12 +76,14 @@ func (g *Gateway) serveApps(list []App) {
 		switch {
 		case a == nil:
 			a = newApp(g, cfg)
+			log.Info("an app is added", "app", a.id)
 			changed = append(changed, a)
 		case !reflect.DeepEqual(a.settings().App, cfg):
 			if cfg.Disabled && !a.settings().Disabled {
 				disabled = append(disabled, a)
 			}
 			a.set(cfg)
+			log.Info("an app is changed", "app", a.id)
 			changed = append(changed, a)
 		}
 		apps = append(apps, a)
@@ -89,6 +95,7 @@ func (g *Gateway) serveApps(list []App) {
 			last := *a.settings()
 			last.removed = true
 			a.now.Store(&last)
+			log.Info("an app is removed", "app", a.id)
 			removed = append(removed, a)
 		}
 	}

@@ -126,9 +126,12 @@ func developmentApp() App {
 	return a
 }
 
-// withDevelopment adds the development app if there is no other.
+// development reports whether the development app is served.
+func (c Config) development() bool { return len(c.Apps) == 0 && c.AppsDir == "" }
+
+// withDevelopment adds the development app if it is served.
 func (c Config) withDevelopment() Config {
-	if len(c.Apps) == 0 {
+	if c.development() {
 		c.Apps = []App{developmentApp()}
 	}
 	return c

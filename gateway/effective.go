@@ -9,10 +9,29 @@ import (
 )
 
 // Effective returns the configuration as YAML, with the defaults, the
-// development app if it is served, and secrets masked.
+// development app if it is served, and secrets masked. The files of apps_dir
+// follow, each as a document of its own.
 func (c Config) Effective() ([]byte, error) {
 	c = c.withDevelopment()
-	return yaml.Parser().Marshal(plain(reflect.ValueOf(c)).(map[string]any))
+	text, err := yaml.Parser().Marshal(plain(reflect.ValueOf(c)).(map[string]any))
+	if err != nil {
+		return nil, err
+	}
+	apps, err := c.loadApps()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range apps {
+		if p.file == "" {
+			continue
+		}
+		app, err := yaml.Parser().Marshal(plain(reflect.ValueOf(p.App)).(map[string]any))
+		if err != nil {
+			return nil, err
+		}
+		text = append(fmt.Appendf(text, "--- # %s\n", p.file), app...)
+	}
+	return text, nil
 }
 
 // plain turns a configuration into maps and lists of simple values.

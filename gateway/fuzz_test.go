@@ -210,3 +210,27 @@ func checkResults(t *testing.T, batch bool, list []toPublish, answer []byte) {
 		}
 	}
 }
+
+// A file of an app is read or refused, and what is read is in order.
+func FuzzAppFile(f *testing.F) {
+	for _, text := range []string{"", "id: a", "[", "- a\n- b", "a: &x [*x]", yamlOf("a"), yamlOf("a", "webhooks: [{url: 'http://x/', events: cache_miss, batch: true}]"),
+		yamlOf("a", "allowed_origins: https://a.example", "max_connections: 1e3", "authorization_timeout: 30s"),
+		yamlOf("a", "---"), yamlOf("a", "webhooks: [1, {}, {url: {}}]"), "id: a\nid.x: b\nwebhooks.url: x", "\xff\xfe", "null", "!!binary aGk="} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := parseApp("/apps/a.yaml", text)
+		if (p == nil) == (err == nil) {
+			t.Fatalf("%v and %v", p, err)
+		}
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "/apps/a.yaml: ") {
+				t.Errorf("the error does not name the file: %v", err)
+			}
+			return
+		}
+		if err := p.check(); err != nil {
+			t.Errorf("%+v: %v", p.App, err)
+		}
+	})
+}

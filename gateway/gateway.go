@@ -25,6 +25,7 @@ type Gateway struct {
 	verifiers *engine.Pool
 	broker    broker
 	apps      apps
+	folder    *appsDir
 	expiry    expiry
 	turns     turns
 
@@ -48,9 +49,14 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	development := cfg.development()
 	cfg = cfg.withDevelopment()
-	g := &Gateway{cfg: cfg, development: cfg.Apps[0].Development, log: log, broker: local{}, grace: drainGrace, bodyTime: bodyTime, halt: make(chan struct{})}
-	g.apps.now.Store(newRoster(nil))
+	apps, err := cfg.loadApps()
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg, development: development, log: log, broker: local{}, grace: drainGrace, bodyTime: bodyTime, halt: make(chan struct{})}
+	g.folder = newAppsDir(g, cfg.AppsDir, apps)
 	if err := g.start(); err != nil {
 		g.Close()
 		return nil, err
@@ -83,7 +89,7 @@ func (g *Gateway) start() (err error) {
 	if err != nil {
 		return err
 	}
-	g.serveApps(g.cfg.Apps)
+	g.folder.serve()
 	return nil
 }
 
@@ -110,6 +116,9 @@ func (g *Gateway) Start() error {
 		}
 		g.public = append(g.public, addr)
 	}
+	if g.cfg.AppsDir != "" {
+		g.background.Go(g.folder.follow)
+	}
 	g.ready.Store(true)
 	return nil
 }
@@ -135,11 +144,25 @@ func (g *Gateway) end(ctx context.Context) (err error) {
 	return err
 }
 
+// await waits for what works in the background, unless that hangs, on a folder of
+// another machine for example.
+func (g *Gateway) await(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		g.background.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+}
+
 func (g *Gateway) stop(ctx context.Context) error {
 	g.ready.Store(false)
 	g.expiry.stop()
 	close(g.halt)
-	g.background.Wait()
+	g.await(ctx)
 	var errs []error
 	if g.engine != nil {
 		errs = append(errs, g.pardonHTTP(ctx, g.engine.Shutdown(ctx)))

@@ -33,10 +33,7 @@ func Load(path string, environ []string, flags map[string]any) (Config, error) {
 		if err != nil {
 			return Config{}, fmt.Errorf("config file: %w", err)
 		}
-		if err := k.Load(rawbytes.Provider(text), koanfyaml.Parser()); err != nil {
-			return Config{}, fmt.Errorf("config file %s: %w", path, err)
-		}
-		if err := oneDocument(text); err != nil {
+		if err := loadYAML(k, text); err != nil {
 			return Config{}, fmt.Errorf("config file %s: %w", path, err)
 		}
 	}
@@ -51,8 +48,31 @@ func Load(path string, environ []string, flags map[string]any) (Config, error) {
 		return Config{}, err
 	}
 	c := Default()
-	err = k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		Result:  &c,
+	if err := fill(&c, k); err != nil {
+		return Config{}, readable(err, func(key string) string {
+			_, byEnv := env[key]
+			if _, byFlag := flags[key]; byEnv && !byFlag {
+				return fmt.Sprintf("%s (%s)", key, Key{Name: key}.Env())
+			}
+			return key
+		})
+	}
+	return c, nil
+}
+
+// loadYAML reads a file's text.
+func loadYAML(k *koanf.Koanf, text []byte) error {
+	if err := k.Load(rawbytes.Provider(text), koanfyaml.Parser()); err != nil {
+		return err
+	}
+	return oneDocument(text)
+}
+
+// fill puts what has been read into a struct with tags. Fields of keys that are
+// left out stay as they are.
+func fill(to any, k *koanf.Koanf) error {
+	return k.UnmarshalWithConf("", to, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		Result:  to,
 		TagName: "koanf",
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
 			durations,
@@ -63,16 +83,6 @@ func Load(path string, environ []string, flags map[string]any) (Config, error) {
 			appDefaults,
 		),
 	}})
-	if err != nil {
-		return Config{}, readable(err, func(key string) string {
-			_, byEnv := env[key]
-			if _, byFlag := flags[key]; byEnv && !byFlag {
-				return fmt.Sprintf("%s (%s)", key, Key{Name: key}.Env())
-			}
-			return key
-		})
-	}
-	return c, nil
 }
 
 // oneDocument refuses a second document in a file, which nobody would read.
@@ -148,7 +158,7 @@ func fromEnv(environ []string) (map[string]any, error) {
 				continue
 			}
 			if strings.HasPrefix(name, EnvPrefix+"APPS") && name != EnvPrefix+"APPS_DIR" {
-				return nil, fmt.Errorf("environment variable %s: apps can be set in the config file only", name)
+				return nil, fmt.Errorf("environment variable %s: apps can be set in the config file and in apps_dir only", name)
 			}
 			return nil, fmt.Errorf("environment variable %s: there is no such key%s", name, nearest(name, byEnv))
 		}
@@ -179,47 +189,65 @@ var (
 
 // unknown complains of keys that do not exist, and of apps that are none.
 func unknown(raw map[string]any) error {
-	var faults []error
-	top := shape(reflect.TypeFor[Config]())
-	app := shape(reflect.TypeFor[App]())
+	var s search
+	s.walk("", raw, shape(reflect.TypeFor[Config]()))
+	each(raw["apps"], func(i int, m map[string]any) { s.app(fmt.Sprintf("apps[%d].", i), m) })
+	return s.faults()
+}
+
+// unknownOfApp complains of keys that an app does not have.
+func unknownOfApp(raw map[string]any) error {
+	var s search
+	s.app("", raw)
+	return s.faults()
+}
+
+// search finds keys that do not exist.
+type search struct{ found []error }
+
+func (s *search) fault(format string, args ...any) {
+	s.found = append(s.found, fmt.Errorf(format, args...))
+}
+
+func (s *search) faults() error {
+	slices.SortFunc(s.found, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(s.found...)
+}
+
+// app searches an app, whose keys path begins.
+func (s *search) app(path string, raw map[string]any) {
+	s.walk(path, raw, shape(reflect.TypeFor[App]()))
 	hook := shape(reflect.TypeFor[Webhook]())
-	var walk func(path string, raw map[string]any, known map[string]any)
-	walk = func(path string, raw map[string]any, known map[string]any) {
-		for name, v := range raw {
-			inner, ok := known[name]
-			if group, key, dotted := strings.Cut(name, "."); dotted && known[group] != nil {
-				faults = append(faults, fmt.Errorf("%s%s: write it as %s: with %s: below it", path, name, group, key))
-				continue
+	each(raw["webhooks"], func(i int, m map[string]any) { s.walk(fmt.Sprintf("%swebhooks[%d].", path, i), m, hook) })
+}
+
+func (s *search) walk(path string, raw map[string]any, known map[string]any) {
+	for name, v := range raw {
+		inner, ok := known[name]
+		if group, key, dotted := strings.Cut(name, "."); dotted && known[group] != nil {
+			s.fault("%s%s: write it as %s: with %s: below it", path, name, group, key)
+			continue
+		}
+		if !ok {
+			s.fault("%s%s: there is no such key%s", path, name, nearest(name, known))
+			continue
+		}
+		if path+name == "apps" {
+			s.found = append(s.found, noApps(v)...)
+			continue
+		}
+		if m, ok := v.(map[string]any); ok {
+			if next, ok := inner.(map[string]any); ok {
+				s.walk(path+name+".", m, next)
+			} else {
+				s.fault("%s%s: must be a single value or a list", path, name)
 			}
-			if !ok {
-				faults = append(faults, fmt.Errorf("%s%s: there is no such key%s", path, name, nearest(name, known)))
-				continue
-			}
-			if path+name == "apps" {
-				faults = append(faults, noApps(v)...)
-				continue
-			}
-			if m, ok := v.(map[string]any); ok {
-				if next, ok := inner.(map[string]any); ok {
-					walk(path+name+".", m, next)
-				} else {
-					faults = append(faults, fmt.Errorf("%s%s: must be a single value or a list", path, name))
-				}
-				continue
-			}
-			if next, ok := inner.(map[string]any); ok && len(next) > 0 && v != nil {
-				faults = append(faults, fmt.Errorf("%s%s: must have keys below it (%s)", path, name, strings.Join(sorted(next), ", ")))
-			}
+			continue
+		}
+		if next, ok := inner.(map[string]any); ok && len(next) > 0 && v != nil {
+			s.fault("%s%s: must have keys below it (%s)", path, name, strings.Join(sorted(next), ", "))
 		}
 	}
-	walk("", raw, top)
-	each(raw["apps"], func(i int, m map[string]any) {
-		at := fmt.Sprintf("apps[%d].", i)
-		walk(at, m, app)
-		each(m["webhooks"], func(j int, w map[string]any) { walk(fmt.Sprintf("%swebhooks[%d].", at, j), w, hook) })
-	})
-	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(faults...)
 }
 
 // noApps complains of a key apps that holds no apps: the development app would

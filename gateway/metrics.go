@@ -35,6 +35,8 @@ func (g *Gateway) newRegistry() *prometheus.Registry {
 		{"queued_bytes", "Bytes that wait for clients that read slowly.", ""},
 		{"partial_bytes", "Memory held for requests and messages that are incomplete.", ""},
 		{"loop_lag_seconds", "How late an event loop came to its last regular turn.", "loop"},
+		{"apps", "Apps that are served, disabled ones included.", ""},
+		{"app_reloads_total", "Changes of files of apps_dir, by result.", "result"},
 		{"clients", "Native and raw clients, by app.", "app"},
 		{"users", "Users with a client, by app.", "app"},
 		{"channels", "Channels with a subscriber, by app.", "app"},
@@ -99,6 +101,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for i, lag := range s.LoopLag {
 		gauge("loop_lag_seconds", lag.Seconds(), strconv.Itoa(i))
 	}
+	gauge("apps", float64(len(m.gateway.apps.all())))
+	counter("app_reloads_total", float64(m.gateway.folder.ok.Load()), "ok")
+	counter("app_reloads_total", float64(m.gateway.folder.failed.Load()), "failed")
 	m.collectHubs(ch, gauge, counter)
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // Validate tells all that is wrong with a configuration, one error a fault,
-// each naming its key.
+// each naming its key. It reads the files of apps_dir.
 func (c Config) Validate() error {
 	var faults []error
 	fault := func(key, format string, args ...any) {
@@ -23,7 +23,6 @@ func (c Config) Validate() error {
 	}
 	c.validateAddresses(fault)
 	c.validateLimits(fault)
-	c.validateApps(fault)
 	if c.DrainWindow < 0 {
 		fault("drain_window", "is negative (%v)", c.DrainWindow)
 	}
@@ -37,10 +36,8 @@ func (c Config) Validate() error {
 	default:
 		fault("compression", "is %q: use off or on", c.Compression)
 	}
-	if c.AppsDir != "" {
-		fault("apps_dir", "this version does not watch a folder of apps: list them under apps")
-	}
-	return errors.Join(faults...)
+	_, err := c.loadApps()
+	return errors.Join(append(faults, err)...)
 }
 
 type faultFunc func(key, format string, args ...any)
@@ -51,12 +48,12 @@ func (c Config) validateAddresses(fault faultFunc) {
 	}
 	taken := map[string]string{} // what an address comes to: how it is written
 	for _, a := range c.Listen {
-		if checkAddress("listen", a, taken, fault) && len(c.Apps) == 0 && !loopback(a) {
-			fault("listen", "%s is reachable from outside, and the development app, which lets everybody do everything, is for this machine only: configure an app under apps, or listen on 127.0.0.1", a)
+		if checkAddress("listen", a, taken, fault) && c.development() && !loopback(a) {
+			fault("listen", "%s is reachable from outside, and the development app, which lets everybody do everything, is for this machine only: configure an app under apps or in apps_dir, or listen on 127.0.0.1", a)
 		}
 	}
-	if checkAddress("admin", c.Admin, taken, fault) && len(c.Apps) == 0 && !loopback(c.Admin) {
-		fault("admin", "%s is reachable from outside, and so are the development app and the profiles: configure an app under apps, or listen on 127.0.0.1", c.Admin)
+	if checkAddress("admin", c.Admin, taken, fault) && c.development() && !loopback(c.Admin) {
+		fault("admin", "%s is reachable from outside, and so are the development app and the profiles: configure an app under apps or in apps_dir, or listen on 127.0.0.1", c.Admin)
 	}
 }
 
@@ -167,17 +164,6 @@ func (c Config) validateLimits(fault faultFunc) {
 	}
 }
 
-func (c Config) validateApps(fault faultFunc) {
-	for i, a := range c.Apps {
-		a.validate(func(key, format string, args ...any) {
-			fault(fmt.Sprintf("apps[%d].%s", i, key), format, args...)
-		})
-	}
-	twins(c.Apps, func(i int, key string, first int, firstKey string) {
-		fault(fmt.Sprintf("apps[%d].%s", i, key), "is the same as apps[%d].%s: it must be unique, it tells the apps apart", first, firstKey)
-	})
-}
-
 // validate tells what is wrong with an app by itself.
 func (a App) validate(fault faultFunc) {
 	for _, f := range []struct {
@@ -203,6 +189,9 @@ func (a App) validate(fault faultFunc) {
 		case len(f.v) < 8:
 			fault(f.key, "has %d characters: use 8 or more, random ones", len(f.v))
 		}
+	}
+	if a.PreviousSecret != "" && a.PreviousSecret == a.Secret {
+		fault("previous_secret", "is the same as secret: leave it out, or put the one before here")
 	}
 	for _, o := range a.AllowedOrigins {
 		if err := checkOrigin(o); err != nil {
@@ -247,29 +236,53 @@ func (w Webhook) validate(fault faultFunc) {
 	}
 }
 
-// twins calls f for each word of an app, its id, key or a secret, by which
-// another is called before.
-func twins(list []App, f func(i int, key string, first int, firstKey string)) {
-	type word struct{ kind, text string }
+// word is what tells an app apart.
+type word struct{ kind, text string }
+
+// words returns those of an app by their keys.
+func (a *App) words() map[string]word {
+	list := map[string]word{"id": {"id", a.ID}, "key": {"key", a.Key}, "secret": {"secret", a.Secret}, "previous_secret": {"secret", a.PreviousSecret}}
+	for key, w := range list {
+		if w.text == "" {
+			delete(list, key)
+		}
+	}
+	return list
+}
+
+// twin is an error: an app has a word of another.
+type twin struct {
+	word          word
+	app, first    *placed
+	key, firstKey string
+}
+
+func (t *twin) Error() string {
+	return fmt.Sprintf("%s: is the same as %s: it must be unique, it tells the apps apart", t.app.key(t.key), t.first.where(t.firstKey))
+}
+
+// twins finds the words of apps that are of one before them, too.
+func twins(list []*placed) (found []*twin) {
 	type owner struct {
-		app int
+		app *placed
 		key string
 	}
 	seen := map[word]owner{}
-	for i, a := range list {
-		for _, w := range []struct{ key, kind, text string }{
-			{"id", "id", a.ID}, {"key", "key", a.Key}, {"secret", "secret", a.Secret}, {"previous_secret", "secret", a.PreviousSecret},
-		} {
-			if w.text == "" {
+	for _, p := range list {
+		words := p.words()
+		for _, key := range []string{"id", "key", "secret", "previous_secret"} {
+			w, ok := words[key]
+			if !ok {
 				continue
 			}
-			if first, twice := seen[word{w.kind, w.text}]; twice {
-				f(i, w.key, first.app, first.key)
+			if first, twice := seen[w]; twice && first.app != p {
+				found = append(found, &twin{w, p, first.app, key, first.key})
 				continue
 			}
-			seen[word{w.kind, w.text}] = owner{i, w.key}
+			seen[w] = owner{p, key}
 		}
 	}
+	return found
 }
 
 // checkOrigin tells what is wrong with an entry of allowed_origins: a scheme

@@ -38,7 +38,7 @@ Each key of the configuration can be set in the file, by an environment
 variable (limits.max_connections: STENTOR_LIMITS__MAX_CONNECTIONS) and by a
 flag; a flag wins over the environment, the environment over the file. An empty
 variable sets nothing, but STENTOR_CONFIG must name a file. Apps can be set in
-the file only.`
+files only: in this one, or one each in the folder apps_dir.`
 }
 
 // onlyFlags refuses arguments, which may be what somebody gives a switch.
@@ -115,7 +115,9 @@ func newCheckconfig() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "checkconfig",
 		Short: "Check the configuration and print what is in effect, secrets masked",
-		Long:  "Checkconfig reads the configuration as serve would, tells all that is wrong with\nit, or prints what is in effect, with secrets masked.",
+		Long: `Checkconfig reads the configuration as serve would, tells all that is wrong with
+it, or prints what is in effect, with secrets masked. The files of apps_dir are
+part of it, and follow under their names.`,
 		Example: `  stentor checkconfig
   stentor checkconfig --limits.max-connections 100000`,
 		Args: onlyFlags,

@@ -509,6 +509,28 @@ func TestCheckconfig(t *testing.T) {
 	}
 }
 
+// The files of apps_dir are checked and printed, too.
+func TestCheckconfigAppsDir(t *testing.T) {
+	dir := t.TempDir()
+	at := filepath.Join(dir, "shop.yaml")
+	os.WriteFile(at, []byte("id: shop\nkey: shop-key\nsecret: do-not-print\nmax_connections: 77\n"), 0o600)
+	code, out, errs := run(t, []string{"STENTOR_APPS_DIR=" + dir}, "checkconfig", "--listen", "0.0.0.0:80")
+	for _, want := range []string{"apps_dir: " + dir, "--- # " + at + "\n", "\nid: shop\n", "\nsecret: '********'\n", "\nmax_connections: 77\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+	if code != 0 || errs != "" || strings.Contains(out, "do-not-print") || strings.Contains(out, "dev-key") {
+		t.Errorf("exit code %d, %s\n%s", code, errs, out)
+	}
+	os.WriteFile(at, []byte("id: shop\nkey: shop-key\nsecret: short\n"), 0o600)
+	for _, command := range []string{"checkconfig", "serve"} {
+		if code, out, errs := run(t, nil, command, "--apps-dir", dir); code != 2 || !strings.Contains(errs, at+": secret: has 5 characters") {
+			t.Errorf("%s: exit code %d, %s, %s", command, code, out, errs)
+		}
+	}
+}
+
 // Help does not tell what is in the environment.
 func TestHelpSecrets(t *testing.T) {
 	env := []string{"STENTOR_TOKEN=do-not-print", "STENTOR_SECRET=do-not-print", "STENTOR_URL=http://do-not-print"}
