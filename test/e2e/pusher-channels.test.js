@@ -115,6 +115,20 @@ test("to subscribe twice is to be subscribed once", async (t) => {
   assert.deepEqual(await (await c.sdk.get({ path: "/channels" })).json(), { channels: {} });
 });
 
+test("a channel's events come in the order in which they were triggered", async (t) => {
+  const server = await gateway(t);
+  const list = [];
+  for (let i = 0; i < 20; i++) list.push(await speak(t, server));
+  for (const c of list) await join(c, "room");
+  const api = sdk(server);
+  const n = 100;
+  for (let i = 0; i < n; i += 10) {
+    await api.triggerBatch(Array.from({ length: 10 }, (_, j) => ({ channel: "room", name: "news", data: i + j })));
+  }
+  await api.trigger("room", "end", "x");
+  for (const c of list) assert.deepEqual((await until(c, "end")).slice(0, -1).map((m) => Number(m.data)), Array.from({ length: n }, (_, i) => i));
+});
+
 test("an excluded socket hears nothing", async (t) => {
   const server = await gateway(t);
   const [a, b] = [await speak(t, server), await speak(t, server)];

@@ -150,6 +150,32 @@ test("a silent client is pinged, and stays if it answers", async (t) => {
   }
 });
 
+test("whatever a client sends shows that it is there", async (t) => {
+  const server = await gateway(t, {}, { flags: ["--limits.idle-timeout", "100ms", "--limits.pong-timeout", "400ms"] });
+  const c = await speak(t, server, { autoPong: false });
+  for (let i = 0; i < 10; i++) {
+    c.say({ event: "pusher:pong", data: {} });
+    await new Promise((resolve) => { setTimeout(resolve, 80); });
+  }
+  c.say({ event: "pusher:ping", data: {} });
+  let seen;
+  do seen = await c.next(); while (seen.type === "ping");
+  assert.equal(JSON.parse(seen.value).event, "pusher:pong");
+});
+
+test("pusher-js that was not there for a while comes back at once", async (t) => {
+  const server = await gateway(t, {}, { flags: ["--limits.idle-timeout", "100ms", "--limits.pong-timeout", "100ms"] });
+  const pusher = await connect(server);
+  const { _stream: stream } = pusher.connection.connection.transport.socket;
+  stream.pause(); // as if its machine slept
+  const there = async () => (await (await sdk(server).get({ path: "/connections" })).json()).connections;
+  while (await there() > 0) await new Promise((resolve) => { setTimeout(resolve, 20); });
+  stream.resume();
+  const seen = await pusher.log.until("connected");
+  assert.equal(codeOf(seen), 4201);
+  assert.equal(retries(pusher)[0], 0);
+});
+
 // What is sent to a client says nothing about whether it is there.
 test("a client that does not answer is closed with 4201, in a busy channel too", async (t) => {
   const server = await gateway(t, {}, { flags: ["--limits.idle-timeout", "100ms", "--limits.pong-timeout", "100ms"] });

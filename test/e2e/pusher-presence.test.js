@@ -161,6 +161,19 @@ test("client events reach all others on private and presence channels", async (t
   }
 });
 
+// As for a typing indicator: trigger("client-typing").
+test("a client event may have no data", async (t) => {
+  const server = await gateway(t);
+  const there = await backend(t, server);
+  const [anna, bert] = [await connect(server, { backend: there, user: "anna" }), await connect(server, { backend: there, user: "bert" })];
+  const [hers, his] = [await subscribe(anna, channel), await subscribe(bert, channel)];
+  hers.trigger("client-typing");
+  hers.trigger("client-end", { n: 1 });
+  const seen = await his.log.until("client-end");
+  assert.deepEqual(seen.map((e) => e.name), ["client-typing", "client-end"]);
+  assert.equal(seen[0].data ?? null, null);
+});
+
 test("client events carry any data as it was sent, and the verified user", async (t) => {
   const server = await gateway(t, { client_event_rate: 0 });
   const [a, b] = await pair(t, server, channel, (n) => ({ user_id: n === "anna" ? 10 : n }));

@@ -53,12 +53,12 @@ export class Log {
     }
   }
 
-  // first returns the names of the next n events, and forgets these.
+  // first returns the next n events, and forgets them.
   async first(n) {
     while (this.#events.length < n) {
       await within(new Promise((resolve) => { this.#wake = resolve; }), `${n} events, after ${JSON.stringify(this.#events)}`);
     }
-    return this.#events.splice(0, n).map((e) => e.name);
+    return this.#events.splice(0, n);
   }
 
   // take waits for an event and returns its data; what happened before is
