@@ -1,11 +1,13 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -138,27 +140,38 @@ type change struct {
 	puts     []record
 	deletes  []reference
 	marks    map[appMark]bool // true: set, false: gone
-	allMarks [][]byte         // instead, if not nil: the keys of all there are
+	allMarks [][]byte         // if not nil: the keys of all there are, which replace what is in the store
 }
 
 func (c *change) empty() bool {
 	return len(c.puts) == 0 && len(c.deletes) == 0 && len(c.marks) == 0 && c.allMarks == nil
 }
 
-// apply makes a change, or none of it.
+// entry is a key and its value; a nil one is deleted.
+type entry struct{ key, value []byte }
+
+// apply makes a change, or none of it. Keys go in their order: within a
+// transaction, a page that grows large in the middle is slow.
 func (s *store) apply(c *change) error {
+	events := make([]entry, 0, len(c.puts)+len(c.deletes))
+	for _, r := range c.puts {
+		events = append(events, entry{eventKey(r.ep.prefix, r.it.id), eventValue(r.it.ms, r.channel, r.body)})
+	}
+	for _, r := range c.deletes {
+		events = append(events, entry{eventKey(r.ep.prefix, r.id), nil})
+	}
+	marks := make([]entry, 0, len(c.marks)+len(c.allMarks))
+	for _, k := range c.allMarks {
+		marks = append(marks, entry{k, []byte{}})
+	}
+	for m, there := range c.marks {
+		e := entry{markKey(m.app, m.mark), nil}
+		if there {
+			e.value = []byte{}
+		}
+		marks = append(marks, e)
+	}
 	return s.update(func(tx *bolt.Tx) error {
-		events := tx.Bucket(eventsBucket)
-		for _, r := range c.puts {
-			if err := events.Put(eventKey(r.ep.prefix, r.it.id), eventValue(r.it.ms, r.channel, r.body)); err != nil {
-				return err
-			}
-		}
-		for _, r := range c.deletes {
-			if err := events.Delete(eventKey(r.ep.prefix, r.id)); err != nil {
-				return err
-			}
-		}
 		if c.allMarks != nil {
 			if err := tx.DeleteBucket(marksBucket); err != nil {
 				return err
@@ -167,23 +180,28 @@ func (s *store) apply(c *change) error {
 				return err
 			}
 		}
-		marks := tx.Bucket(marksBucket)
-		for _, k := range c.allMarks {
-			if err := marks.Put(k, nil); err != nil {
-				return err
-			}
+		if err := write(tx.Bucket(eventsBucket), events); err != nil {
+			return err
 		}
-		for m, there := range c.marks {
-			do := marks.Delete
-			if there {
-				do = func(k []byte) error { return marks.Put(k, nil) }
-			}
-			if err := do(markKey(m.app, m.mark)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return write(tx.Bucket(marksBucket), marks)
 	})
+}
+
+// write puts and deletes. No key is in the list twice.
+func write(b *bolt.Bucket, list []entry) error {
+	slices.SortFunc(list, func(x, y entry) int { return bytes.Compare(x.key, y.key) })
+	for _, e := range list {
+		var err error
+		if e.value == nil {
+			err = b.Delete(e.key)
+		} else {
+			err = b.Put(e.key, e.value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bodies returns the JSON of events; nil for one that is not there.

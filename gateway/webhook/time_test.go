@@ -569,3 +569,26 @@ func TestStory(t *testing.T) {
 		})
 	}
 }
+
+// TestFairness: a channel in which one event waits is served among channels in
+// which many do, in its turn.
+func TestFairness(t *testing.T) {
+	for _, batch := range []bool{false, true} {
+		bubble(t, batch, func(q *Queue, r *receiver) {
+			gate := make(chan struct{})
+			r.setAnswer(func(delivery) int { <-gate; return 200 })
+			for i := range 4000 {
+				q.Emit("app", said(fmt.Sprint("private-", i%20), "flood"))
+			}
+			q.Emit("app", said("private-quiet", "hello"))
+			synctest.Wait() // all of it waits, but for eight calls
+			close(gate)
+			time.Sleep(moment)
+			synctest.Wait()
+			list := r.taken()
+			if i := slices.Index(datas(list, ""), "hello"); i < 0 || i > 2*batchEvents*maxCalls {
+				t.Errorf("batch %v: it was told as number %d of %d", batch, i, len(list))
+			}
+		})
+	}
+}
