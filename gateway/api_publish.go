@@ -150,6 +150,9 @@ func (g *Gateway) publication(b *publishBody) (p publication, err error) {
 		name = *b.Event
 	}
 	p.event, err = native.Event(name, b.Data, b.Encoding)
+	if err == nil {
+		err = checkEventName(name)
+	}
 	if err != nil {
 		return p, badRequest("%v", err)
 	}

@@ -114,11 +114,15 @@ func (g *Gateway) serveApps(list []App) {
 }
 
 // appChanged is called after an app was added or changed, for one app at a time.
-func (g *Gateway) appChanged(*app) {}
+func (g *Gateway) appChanged(a *app) { g.setHooks(a) }
 
 // appRemoved is called after an app was removed, for one app at a time. Its
 // clients are being closed.
-func (g *Gateway) appRemoved(*app) {}
+func (g *Gateway) appRemoved(a *app) {
+	if q := g.hooks.Load(); q != nil {
+		q.Remove(a.id)
+	}
+}
 
 // forget lets go of removed apps whose clients have gone, but for the sums of
 // their counters, which must not fall. mu is held.

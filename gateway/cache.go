@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stentor/engine"
+	"stentor/gateway/webhook"
 	"stentor/hub"
 	"stentor/protocol/pusher"
 )
@@ -134,5 +135,5 @@ func (c *client) cacheMissed(channel string) {
 	if c.Class() == classPusher {
 		c.write(pusher.AppendCacheMiss(nil, channel))
 	}
-	c.as.app.tell("cache_miss", channel, "")
+	c.as.app.tell(webhook.Event{Name: webhook.CacheMiss, Channel: channel})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"stentor/frame"
+	"stentor/gateway/webhook"
 	"stentor/hub"
 	"stentor/protocol"
 	"stentor/protocol/pusher"
@@ -62,7 +63,7 @@ func (s *counts) tell(channel string) {
 	rest := countSoon
 	if info, ok := s.app.hub.Info(channel); ok {
 		s.app.hub.Publish(channel, &countEvent{info.Subscriptions}, nil)
-		s.app.tellCount(channel, info.Subscriptions)
+		s.app.tell(webhook.Event{Name: webhook.SubscriptionCount, Channel: channel, Count: info.Subscriptions})
 		if info.Subscriptions > countMany {
 			rest = countRest
 		}

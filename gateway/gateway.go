@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stentor/engine"
+	"stentor/gateway/webhook"
 )
 
 // Gateway is one server. It is made by New, started once and stopped once.
@@ -28,6 +29,7 @@ type Gateway struct {
 	folder    *appsDir
 	expiry    expiry
 	turns     turns
+	hooks     atomic.Pointer[webhook.Queue] // nil while no app has had webhooks
 
 	admin     *http.Server
 	adminDone chan error
@@ -57,7 +59,13 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	}
 	g := &Gateway{cfg: cfg, development: development, log: log, broker: local{}, grace: drainGrace, bodyTime: bodyTime, halt: make(chan struct{})}
 	g.folder = newAppsDir(g, cfg.AppsDir, apps)
-	if err := g.start(); err != nil {
+	err = g.start()
+	for _, p := range apps {
+		if err == nil {
+			err = g.openHooks(p.App)
+		}
+	}
+	if err != nil {
 		g.Close()
 		return nil, err
 	}
@@ -180,6 +188,9 @@ func (g *Gateway) stop(ctx context.Context) error {
 		if p != nil {
 			errs = append(errs, p.Close(time.Second))
 		}
+	}
+	if q := g.hooks.Load(); q != nil { // it has heard of the last client that has gone
+		errs = append(errs, q.Close())
 	}
 	return errors.Join(errs...)
 }

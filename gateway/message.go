@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/gobwas/ws"
@@ -16,6 +17,15 @@ import (
 // message is an event on its way through the hub: it is encoded once for each
 // dialect that listens. It implements hub.Message.
 type message struct{ event protocol.Event }
+
+// checkEventName refuses the names of events that Pusher clients would take for
+// the gateway's own word.
+func checkEventName(name string) error {
+	if pusher.Reserved(name) {
+		return errors.New(`"event": names that begin with pusher: or pusher_internal: are the gateway's own`)
+	}
+	return nil
+}
 
 // envelope is about what a dialect adds to an event.
 const envelope = 96
@@ -39,12 +49,8 @@ func (m *message) Encode(class uint8, to hub.Target) []byte {
 	return nil
 }
 
-// encodePusher encodes for Pusher clients, who receive no bytes, and nothing that
-// looks like the protocol's own.
+// encodePusher encodes for Pusher clients, who receive no bytes.
 func (m *message) encodePusher(channel string) []byte {
-	if pusher.Reserved(m.event.Name) {
-		return nil
-	}
 	b := make([]byte, 0, m.Size()+len(m.event.Data)/2+len(channel)+len(m.event.Name)+len(m.event.User))
 	b, ok := pusher.AppendEvent(b, channel, m.event)
 	if !ok {

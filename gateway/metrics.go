@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"stentor/gateway/webhook"
 	"stentor/hub"
 )
 
@@ -19,7 +21,7 @@ type metrics struct {
 
 func (g *Gateway) newRegistry() *prometheus.Registry {
 	m := &metrics{gateway: g, desc: map[string]*prometheus.Desc{}}
-	for _, d := range []struct{ name, help, label string }{
+	for _, d := range []struct{ name, help, labels string }{
 		{"connections", "WebSocket connections that are open.", ""},
 		{"sockets", "Sockets of the event loops: connections, handshakes and closing ones.", ""},
 		{"http_connections", "Connections of the public listeners that are at net/http.", ""},
@@ -37,7 +39,7 @@ func (g *Gateway) newRegistry() *prometheus.Registry {
 		{"loop_lag_seconds", "How late an event loop came to its last regular turn.", "loop"},
 		{"apps", "Apps that are served, disabled ones included.", ""},
 		{"app_reloads_total", "Changes of files of apps_dir, by result.", "result"},
-		{"clients", "Native and raw clients, by app.", "app"},
+		{"clients", "Clients, by app.", "app"},
 		{"users", "Users with a client, by app.", "app"},
 		{"channels", "Channels with a subscriber, by app.", "app"},
 		{"subscriptions", "Subscriptions, by app.", "app"},
@@ -46,12 +48,12 @@ func (g *Gateway) newRegistry() *prometheus.Registry {
 		{"deliveries_total", "Deliveries of a publication to a client, by outcome.", "outcome"},
 		{"drops_total", "Frames that did not reach their connection's queue, by reason.", "reason"},
 		{"publish_to_write_seconds", "Time from a publication to the write for a client.", ""},
+		{"client_events_total", "Client events of Pusher clients, by app and result.", "app result"},
+		{"webhook_backlog", "Events that wait for webhooks, by app.", "app"},
+		{"webhook_events_total", "Events for webhooks that wait no more, by app and result.", "app result"},
+		{"webhook_failures_total", "Calls of webhooks without a good answer, by app.", "app"},
 	} {
-		var labels []string
-		if d.label != "" {
-			labels = []string{d.label}
-		}
-		m.desc[d.name] = prometheus.NewDesc("stentor_"+d.name, d.help, labels, nil)
+		m.desc[d.name] = prometheus.NewDesc("stentor_"+d.name, d.help, strings.Fields(d.labels), nil)
 	}
 	r := prometheus.NewRegistry()
 	r.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -105,6 +107,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter("app_reloads_total", float64(m.gateway.folder.ok.Load()), "ok")
 	counter("app_reloads_total", float64(m.gateway.folder.failed.Load()), "failed")
 	m.collectHubs(ch, gauge, counter)
+	m.collectHooks(gauge, counter)
 }
 
 func (m *metrics) collectHubs(ch chan<- prometheus.Metric, gauge, counter func(string, float64, ...string)) {
@@ -116,12 +119,43 @@ func (m *metrics) collectHubs(ch chan<- prometheus.Metric, gauge, counter func(s
 		gauge("subscriptions", float64(s.Subscriptions), a.id)
 		gauge("publications_waiting", float64(s.Waiting), a.id)
 		counter("publications_total", float64(s.Publications), a.id)
+		counter("client_events_total", float64(a.clientEvents.sent.Load()), a.id, "sent")
+		counter("client_events_total", float64(a.clientEvents.refused.Load()), a.id, "refused")
 	}
 	all := m.gateway.apps.total()
 	counter("deliveries_total", float64(all.Written), "written")
 	counter("deliveries_total", float64(all.Queued), "queued")
 	counter("deliveries_total", float64(all.Dropped), "dropped")
 	ch <- histogram(m.desc["publish_to_write_seconds"], &all.Latency)
+}
+
+// collectHooks adds up the endpoints of each app, whose addresses may hold words
+// that are not for everybody.
+func (m *metrics) collectHooks(gauge, counter func(string, float64, ...string)) {
+	q := m.gateway.hooks.Load()
+	if q == nil {
+		return
+	}
+	sums := map[string]*webhook.Stats{}
+	for _, s := range q.Stats() {
+		sum := sums[s.App]
+		if sum == nil {
+			sum = new(webhook.Stats)
+			sums[s.App] = sum
+		}
+		sum.Backlog += s.Backlog
+		sum.Delivered += s.Delivered
+		sum.Failed += s.Failed
+		sum.Overflow += s.Overflow
+		sum.Expired += s.Expired
+	}
+	for app, s := range sums {
+		gauge("webhook_backlog", float64(s.Backlog), app)
+		counter("webhook_events_total", float64(s.Delivered), app, "delivered")
+		counter("webhook_events_total", float64(s.Overflow), app, "overflow")
+		counter("webhook_events_total", float64(s.Expired), app, "expired")
+		counter("webhook_failures_total", float64(s.Failed), app)
+	}
 }
 
 func histogram(desc *prometheus.Desc, h *hub.Histogram) prometheus.Metric {

@@ -95,6 +95,9 @@ func (c *nativeClient) subscribe(cmd *native.Command) error {
 }
 
 func (c *nativeClient) publish(cmd *native.Command) error {
+	if err := checkEventName(cmd.Event.Name); err != nil {
+		return &native.Error{Code: native.BadMessage, Message: err.Error()}
+	}
 	p := publication{event: cmd.Event}
 	p.event.User = c.User()
 	switch {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -53,6 +54,7 @@ type pusherRequest struct {
 	*http.Request
 	app      *app
 	settings *settings
+	query    url.Values
 	body     []byte
 }
 
@@ -71,48 +73,55 @@ type accepted struct{}
 // secrets, and turns what f returns into a response.
 func (g *Gateway) signed(f pusherFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refuse := func(status int, message string) {
-			if r.ContentLength != 0 { // see refuse in api.go
-				w.Header().Set("Connection", "close")
-			}
-			http.Error(w, message, status)
-		}
 		a := g.apps.byID(r.PathValue("app"))
 		if a == nil {
-			refuse(http.StatusNotFound, fmt.Sprintf("there is no app with the id %q", r.PathValue("app")))
+			refuseText(w, r, http.StatusNotFound, fmt.Sprintf("there is no app with the id %q", r.PathValue("app")))
+			return
+		}
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			refuseText(w, r, http.StatusBadRequest, "the query is malformed: "+err.Error())
 			return
 		}
 		s := a.settings()
-		if key := r.URL.Query().Get("auth_key"); key != s.Key && key != "" { // without reading a body
-			refuse(http.StatusUnauthorized, "auth_key is not the key of this app")
+		if key := query.Get("auth_key"); key != s.Key && key != "" { // without reading a body
+			refuseText(w, r, http.StatusUnauthorized, "auth_key is not the key of this app")
 			return
 		}
 		body, err := bodyOf(r, g.pusherBodyLimit(a, s))
 		if err == nil {
-			err = s.keys.CheckRequest(r.Method, []string{r.URL.EscapedPath(), r.URL.Path}, r.URL.Query(), body, time.Now())
+			err = s.keys.CheckRequest(r.Method, []string{r.URL.EscapedPath(), r.URL.Path}, query, body, time.Now())
 		}
 		if err == nil {
 			err = a.takeRequest(w.Header())
 		}
 		var answer any
 		if err == nil {
-			answer, err = f(&pusherRequest{r, a, s, body})
+			answer, err = f(&pusherRequest{r, a, s, query, body})
 		}
 		var refused *pusher.HTTPError
 		var failed *apiError
 		switch {
 		case errors.As(err, &refused):
-			refuse(refused.Status, refused.Message)
+			http.Error(w, refused.Message, refused.Status)
 		case errors.As(err, &failed):
-			refuse(failed.status, failed.message)
+			http.Error(w, failed.message, failed.status)
 		case err != nil:
-			refuse(http.StatusInternalServerError, err.Error())
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 		case answer == accepted{}:
 			writeJSON(w, http.StatusAccepted, struct{}{})
 		default:
 			writeJSON(w, http.StatusOK, answer)
 		}
 	})
+}
+
+// refuseText answers a request whose body has not been read, as refuse does.
+func refuseText(w http.ResponseWriter, r *http.Request, status int, message string) {
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+	}
+	http.Error(w, message, status)
 }
 
 // pusherBodyLimit bounds a body: a batch of events as large as they may be, each
@@ -130,14 +139,11 @@ func textErrors(mux *http.ServeMux) http.Handler {
 		}
 		probe := statusProbe{header: w.Header()}
 		mux.ServeHTTP(&probe, r)
-		if r.ContentLength != 0 {
-			w.Header().Set("Connection", "close")
-		}
 		if probe.status == http.StatusMethodNotAllowed {
-			http.Error(w, "use "+probe.header.Get("Allow")+" here", probe.status)
+			refuseText(w, r, probe.status, "use "+probe.header.Get("Allow")+" here")
 			return
 		}
-		http.Error(w, "there is nothing at "+r.URL.Path+": see docs/pusher.md", http.StatusNotFound)
+		refuseText(w, r, http.StatusNotFound, "there is nothing at "+r.URL.Path+": see docs/pusher.md")
 	})
 }
 
@@ -249,7 +255,7 @@ func pusherBatch(r *pusherRequest) (any, error) {
 
 // pusherLegacy is how old libraries publish: the body is the data.
 func pusherLegacy(r *pusherRequest) (any, error) {
-	t, err := pusher.ParseLegacy(r.PathValue("channel"), r.URL.Query(), r.body, r.limits())
+	t, err := pusher.ParseLegacy(r.PathValue("channel"), r.query, r.body, r.limits())
 	if err != nil {
 		return nil, err
 	}
@@ -265,8 +271,8 @@ func badInfo(format string, args ...any) error {
 }
 
 func pusherChannels(r *pusherRequest) (any, error) {
-	prefix := r.URL.Query().Get("filter_by_prefix")
-	info, err := pusher.ParseInfo(r.URL.Query().Get("info"))
+	prefix := r.query.Get("filter_by_prefix")
+	info, err := pusher.ParseInfo(r.query.Get("info"))
 	switch {
 	case err != nil:
 		return nil, err
@@ -304,7 +310,7 @@ func pusherChannel(r *pusherRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := pusher.ParseInfo(r.URL.Query().Get("info"))
+	info, err := pusher.ParseInfo(r.query.Get("info"))
 	kind := pusher.KindOf(channel)
 	switch {
 	case err != nil:

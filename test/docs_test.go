@@ -150,11 +150,16 @@ func TestKeysOfAppsAreDocumentedWithTheirDefaults(t *testing.T) {
 // sample is a line of /metrics.
 var sample = regexp.MustCompile(`^(stentor_[a-z_]+)(?:\{([^}]*)\})? `)
 
+// label is one of its labels.
+var label = regexp.MustCompile(`([a-z_]+)="([^"]*)"`)
+
 // scraped is what /metrics tells: the types by name, with labels as the page
 // writes them, and the values of labels that are not free.
 func scraped(t *testing.T) (types map[string]string, values map[string][]string) {
 	cfg := gateway.Default()
 	cfg.Listen, cfg.Admin = []string{"127.0.0.1:0"}, "127.0.0.1:0"
+	cfg.DataDir = t.TempDir()
+	cfg.Apps = []gateway.App{{ID: "a", Key: "a-key", Secret: "a-secret", MaxChannelName: 164, Webhooks: []gateway.Webhook{{URL: "http://127.0.0.1:9"}}}}
 	g, err := gateway.New(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -191,17 +196,23 @@ func scraped(t *testing.T) (types map[string]string, values map[string][]string)
 				name = whole
 			}
 		}
-		label, value, _ := strings.Cut(m[2], "=")
-		if kinds[name] == "histogram" {
-			label = "" // le
-		}
 		full := name
-		if label != "" {
-			full += "{" + label + "}"
+		labels := label.FindAllStringSubmatch(m[2], -1)
+		if kinds[name] == "histogram" {
+			labels = nil // le
+		}
+		if len(labels) > 0 {
+			names := []string{}
+			for _, l := range labels {
+				names = append(names, l[1])
+			}
+			full += "{" + strings.Join(names, ",") + "}"
 		}
 		types[full] = kinds[name]
-		if slices.Contains([]string{"result", "reason", "outcome"}, label) {
-			values[full] = append(values[full], strings.Trim(value, `"`))
+		for _, l := range labels {
+			if slices.Contains([]string{"result", "reason", "outcome"}, l[1]) {
+				values[full] = append(values[full], l[2])
+			}
 		}
 	}
 	return types, values

@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"stentor/gateway/webhook"
+	"stentor/protocol"
+)
+
+// openHooks opens the queue of webhooks for an app that has any, if it is not open
+// yet. The errors are those of webhook.Open.
+func (g *Gateway) openHooks(a App) error {
+	if g.hooks.Load() != nil || len(a.Webhooks) == 0 {
+		return nil
+	}
+	dir, err := dataDir(g.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	q, err := webhook.Open(webhook.Config{Dir: dir, Log: g.log})
+	if err != nil {
+		return fmt.Errorf("webhooks: %w", err)
+	}
+	g.hooks.Store(q)
+	return nil
+}
+
+// setHooks has the queue know what an app wants to be told.
+func (g *Gateway) setHooks(a *app) {
+	s := a.settings()
+	if err := g.openHooks(s.App); err != nil { // at the start it would have been refused
+		g.log.Error("the webhooks of an app cannot be sent", "app", a.id, "error", err)
+	}
+	q := g.hooks.Load()
+	if q == nil {
+		return
+	}
+	var list []webhook.Endpoint
+	for _, w := range s.Webhooks {
+		list = append(list, webhook.Endpoint{URL: w.URL, Events: w.Events, ChannelPrefix: w.ChannelPrefix, Batch: w.Batch})
+	}
+	q.Set(a.id, a.signHook, list)
+}
+
+// dataDir returns the folder for what must survive a restart: the one that is
+// configured, or that systemd has made (StateDirectory=), or the user's own.
+func dataDir(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" {
+		return filepath.SplitList(dir)[0], nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "stentor"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", errors.New("data_dir: there is no home folder to keep webhooks in until they are delivered: set data_dir")
+	}
+	return filepath.Join(home, ".local", "state", "stentor"), nil
+}
+
+// signHook signs the body of a webhook by the secret that signs now.
+func (a *app) signHook(body []byte) (key, signature string) {
+	keys := a.settings().keys
+	return keys.Key, keys.SignBody(body)
+}
+
+// tell tells the app's backend of an event, if it wants to know. It never blocks.
+func (a *app) tell(e webhook.Event) {
+	if q := a.gateway.hooks.Load(); q != nil {
+		q.Emit(a.id, e)
+	}
+}
+
+// tellClientEvent tells it of an event that a client has sent.
+func (a *app) tellClientEvent(c *pusherClient, channel string, ev *protocol.Event) {
+	if q := a.gateway.hooks.Load(); q == nil || !q.Wants(a.id, webhook.ClientEvent, channel) {
+		return
+	}
+	e := webhook.Event{Name: webhook.ClientEvent, Channel: channel, Event: ev.Name, Data: string(ev.Data), Socket: c.ID()}
+	if protocol.IsPresence(channel) {
+		e.User = ev.User
+	}
+	a.tell(e)
+}
