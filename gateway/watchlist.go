@@ -102,9 +102,16 @@ func (w *watchlists) work() {
 type news struct{ online, offline []string }
 
 func (w *watchlists) tell(online map[string]bool) {
+	for c, n := range w.news(online) { // those that have left meanwhile do not mind
+		c.write(pusher.AppendWatchlist(nil, n.online, n.offline))
+	}
+}
+
+// news returns whom to tell what they have not been told yet.
+func (w *watchlists) news(online map[string]bool) map[*pusherClient]*news {
 	all := map[*pusherClient]*news{}
 	w.mu.Lock()
-	defer w.mu.Unlock() // until all is written: who has left is told nothing
+	defer w.mu.Unlock()
 	for user, is := range online {
 		now := toldOffline
 		if is {
@@ -127,7 +134,5 @@ func (w *watchlists) tell(online map[string]bool) {
 			}
 		}
 	}
-	for c, n := range all {
-		c.write(pusher.AppendWatchlist(nil, n.online, n.offline))
-	}
+	return all
 }
