@@ -100,7 +100,7 @@ test("nothing of a channel comes after its unsubscribe, which has no answer", as
 });
 
 test("to subscribe twice is to be subscribed once", async (t) => {
-  const server = await gateway(t, { subscription_count: true });
+  const server = await gateway(t);
   const c = await speak(t, server);
   const subscribing = { event: "pusher:subscribe", data: { channel: "room", auth: "" } };
   await answers(c, subscribing);
@@ -427,6 +427,11 @@ test("what only the server may say is refused from a client, and reaches nobody"
       assert.equal(list.length, 1, `${event} on ${channel}`);
       isError(list[0], list[0].data.code);
     }
+  }
+  // Nor may those who publish in another dialect.
+  for (const event of ["pusher:error", "pusher_internal:member_added"]) {
+    const { status } = await server.post("/api/publish", { to: { channels: ["room"] }, event, data: { user_id: "root" } }, app.secret);
+    assert.ok([200, 400].includes(status), `${status}`);
   }
   await a.sdk.trigger(["room", "private-room", "presence-room"], "end", "x");
   assert.deepEqual(new Set((await until(b, "end", (m) => m.channel === "presence-room")).map((m) => m.event)), new Set(["end"]));

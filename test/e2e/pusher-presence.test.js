@@ -135,6 +135,21 @@ test("a member whose channel data is missing is the user that is signed in", asy
   assert.deepEqual(presence.ids, ["alias"]);
 });
 
+test("a member that subscribes once more stays who it is", async (t) => {
+  const server = await gateway(t);
+  const [a, b] = [await speak(t, server), await speak(t, server)];
+  await join(a, channel, { user_id: "anna", user_info: 1 });
+  await join(b, channel, { user_id: "bert" });
+  await a.json();
+  const again = await answers(b, { event: "pusher:subscribe", data: { channel, ...b.sdk.authorizeChannel(b.id, channel, { user_id: "anna", user_info: 2 }) } });
+  assert.equal(again.length, 1);
+  // A signature that is wrong takes nothing away.
+  isRefusal(await answers(b, { event: "pusher:subscribe", data: { channel, auth: "x:y" } }), channel);
+  await answers(b, { event: "client-x", channel, data: 1 });
+  assert.deepEqual(await answers(a), [{ event: "client-x", channel, data: "1", user_id: "bert" }]);
+  assert.deepEqual((await (await a.sdk.get({ path: `/channels/${channel}/users` })).json()).users.map((u) => u.id).sort(), ["anna", "bert"]);
+});
+
 // pair gives two raw clients on a channel, the first of which sends.
 async function pair(t, server, name, member = (n) => ({ user_id: n })) {
   const [a, b] = [await speak(t, server), await speak(t, server)];

@@ -8,6 +8,7 @@ import { join as path } from "node:path";
 import { test } from "node:test";
 import { dial } from "./client.js";
 import { answers, app, backend, connect, gateway, givesUp, join, other, QUERY, retries, sdk, speak, subscribe } from "./pusher.js";
+import { receiver } from "./pusher-hooks.js";
 
 test("after a kill and a restart pusher-js subscribes and signs in again", async (t) => {
   const server = await gateway(t);
@@ -143,6 +144,24 @@ test("a secret is rotated without a moment in which nothing fits", async (t) => 
   await soon(() => triggers(server, app), (status) => status === 401);
   assert.equal(await triggers(server, renewed), 200);
   assert.deepEqual(await answers(c), [], "who is connected stays");
+});
+
+test("a tenant's webhooks are those of its file, signed with its newest secret", async (t) => {
+  const [first, second] = [await receiver(t), await receiver(t)];
+  const { server, write } = await tenants(t, [app]);
+  const c = await speak(t, server);
+  await join(c, "before");
+  write({ ...app, webhooks: [{ url: first.url }] });
+  let n = 0;
+  await soon(async () => { await join(c, `room-${n++}`); return first.calls.length; }, (calls) => calls > 0);
+
+  const renewed = { ...app, secret: "new-secret", previous_secret: app.secret };
+  second.secret = renewed.secret;
+  write({ ...renewed, webhooks: [{ url: second.url }] });
+  await soon(() => triggers(server, renewed), (status) => status === 200);
+  await join(c, "renewed");
+  await second.log.until("channel_occupied", (e) => e.channel === "renewed");
+  assert.ok(!first.calls.some((call) => call.rawBody.includes("renewed")));
 });
 
 test("a tenant's file that is broken changes nothing", async (t) => {

@@ -2,26 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { answers, app, gateway, join, Log, other, sdk, site, speak } from "./pusher.js";
-
-// receiver starts a backend that is told of events. Each goes to its log under
-// its name, when its signature is right. status is what the receiver answers.
-async function receiver(t, { of = app, status = () => 200 } = {}) {
-  const log = new Log();
-  const calls = [];
-  const here = { log, calls, secret: of.secret };
-  const { url, close } = await site(t, async (request, response, rawBody) => {
-    const code = await status(JSON.parse(rawBody), calls.length);
-    calls.push({ headers: request.headers, rawBody, code });
-    if (code === 200) {
-      const hook = sdk({ host: "x:1" }, { ...of, secret: here.secret }).webhook({ headers: request.headers, rawBody });
-      assert.ok(hook.isValid(), `a wrong signature: ${rawBody}`);
-      for (const { name, ...event } of hook.getEvents()) log.note(name, event);
-    }
-    response.writeHead(code).end("thank you");
-  });
-  return Object.assign(here, { url: `${url}/webhook`, close });
-}
+import { answers, app, gateway, join, other, site, speak } from "./pusher.js";
+import { receiver } from "./pusher-hooks.js";
 
 const ALL = ["channel_occupied", "channel_vacated", "member_added", "member_removed", "client_event", "cache_miss", "subscription_count"];
 
