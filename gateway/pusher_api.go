@@ -78,7 +78,8 @@ func (g *Gateway) signed(f pusherFunc) http.Handler {
 			refuseText(w, r, http.StatusNotFound, fmt.Sprintf("there is no app with the id %q", r.PathValue("app")))
 			return
 		}
-		query, err := url.ParseQuery(r.URL.RawQuery)
+		// A channel's name may have a semicolon, which libraries do not escape.
+		query, err := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "%3B"))
 		if err != nil {
 			refuseText(w, r, http.StatusBadRequest, "the query is malformed: "+err.Error())
 			return
