@@ -114,7 +114,7 @@ func TestSDKQueries(t *testing.T) {
 	same(t, channels, err, &sdk.ChannelsList{Channels: map[string]sdk.ChannelListItem{"x": {}, "private-y=@,.;_-": {}, "presence-x": {}}})
 	channels, err = c.Channels(sdk.ChannelsParams{FilterByPrefix: ptr("presence-"), Info: ptr("user_count")})
 	same(t, channels, err, &sdk.ChannelsList{Channels: map[string]sdk.ChannelListItem{"presence-x": {UserCount: 2}}})
-	for _, prefix := range []string{"private-y=@", "private-y=@,."} { // the library does not escape it
+	for _, prefix := range []string{"private-y=@,.", "private-y=@,.;_"} { // the library does not escape it
 		channels, err = c.Channels(sdk.ChannelsParams{FilterByPrefix: &prefix})
 		same(t, channels, err, &sdk.ChannelsList{Channels: map[string]sdk.ChannelListItem{"private-y=@,.;_-": {}}})
 	}
