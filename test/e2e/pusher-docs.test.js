@@ -200,10 +200,7 @@ test("behind nginx, with TLS", async (t) => {
   const here = await shop(t);
   const told = await endpoint(here);
   here.at(here.server);
-  const nginx = await proxy(here, new Page("docs/behind-nginx.md").file("nginx.conf"), (text) => {
-    assert.ok(text.includes("|raw/|"));
-    return text.replace("|raw/|", "|raw/|app/|");
-  });
+  const nginx = await proxy(here, new Page("docs/behind-nginx.md").file("nginx.conf"));
   const secure = here.replaced(programs["client.mjs"]).replace(/wsPort: \d+,\n {2}forceTLS: false/, `wssPort: ${nginx.https},\n  forceTLS: true`);
   assert.match(secure, /forceTLS: true/);
   here.write("client.mjs", secure);
