@@ -152,6 +152,19 @@ func (p *plan) resolveURL() error {
 	return nil
 }
 
+// withVersion adds the version of the Pusher protocol, which servers demand, to a
+// path that names none.
+func withVersion(path string) string {
+	_, query, ok := strings.Cut(path, "?")
+	switch {
+	case !ok:
+		return path + "?protocol=7"
+	case strings.HasPrefix(query, "protocol=") || strings.Contains(query, "&protocol="):
+		return path
+	}
+	return path + "&protocol=7"
+}
+
 // resolveDialect chooses the dialect and names the channels.
 func (p *plan) resolveDialect() (err error) {
 	path, _, _ := strings.Cut(p.path, "?")
@@ -193,6 +206,7 @@ func (p *plan) resolveDialect() (err error) {
 			appID = "dev"
 		}
 		p.dialect = Pusher(base, appID, parts[len(parts)-1], secret)
+		p.path = withVersion(p.path)
 	default:
 		return fmt.Errorf("dialect %q is none of echo, raw, native, pusher", name)
 	}

@@ -70,7 +70,10 @@ func TestConfigResolves(t *testing.T) {
 		{"http://127.0.0.1:9?token=a%20b#there", "127.0.0.1:9", "/?token=a%20b", "native", "loadtest", "127.0.0.1:9"},
 		{"ws://[::1]:9/raw/news?x=/y", "[::1]:9", "/raw/news?x=/y", "raw", "news", "[::1]:9"},
 		{"ws://127.0.0.1:9/raw/{channel}", "127.0.0.1:9", "/raw/{channel}", "raw", "loadtest", "127.0.0.1:9"},
-		{"ws://127.0.0.1:9/app/key?protocol=7", "127.0.0.1:9", "/app/key?protocol=7", "pusher", "loadtest", "127.0.0.1:9"},
+		{"ws://127.0.0.1:9/app/key?protocol=6", "127.0.0.1:9", "/app/key?protocol=6", "pusher", "loadtest", "127.0.0.1:9"},
+		{"ws://127.0.0.1:9/app/key?x=1&protocol=6", "127.0.0.1:9", "/app/key?x=1&protocol=6", "pusher", "loadtest", "127.0.0.1:9"},
+		{"ws://127.0.0.1:9/app/key?x=1", "127.0.0.1:9", "/app/key?x=1&protocol=7", "pusher", "loadtest", "127.0.0.1:9"},
+		{"ws://127.0.0.1:9/app/key", "127.0.0.1:9", "/app/key?protocol=7", "pusher", "loadtest", "127.0.0.1:9"},
 		{"ws://127.0.0.1:9/echo", "127.0.0.1:9", "/echo", "echo", "loadtest", "127.0.0.1:9"},
 		{"ws://127.0.0.1:9/ws?user={n}", "127.0.0.1:9", "/ws?user={n}", "native", "loadtest", "127.0.0.1:9"},
 	} {

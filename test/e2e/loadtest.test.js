@@ -112,3 +112,13 @@ test("the document's commands work as written", async (t) => {
     assert.match(run.stdout, /^(OK|PASSED)/m);
   }
 });
+
+test("clients and a backend of the Pusher protocol", async (t) => {
+  const server = await serve(t);
+  const { code, stderr, result } = await loadtest(t, "broadcast", `${server.ws}/app/dev-key`,
+    "--connections", "200", "--channels", "4", "--messages", "50", "--rate", "200", "--fail-if", "lost>0");
+  assert.equal(code, 0, stderr);
+  const { due, received, lost, duplicated, corrupted, unexpected } = result.messages;
+  assert.deepEqual({ due, received, lost, duplicated, corrupted, unexpected },
+    { due: 50 * 200 / 4, received: 50 * 200 / 4, lost: 0, duplicated: 0, corrupted: 0, unexpected: 0 });
+});
