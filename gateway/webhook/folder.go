@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -13,10 +14,10 @@ import (
 )
 
 const (
-	mostFiles   = 1024 // processes that share a folder
-	folderWait  = 30 * time.Second
-	chunkEvents = 1000 // taken over in one transaction
-	chunkBytes  = 4 << 20
+	mostFiles  = 1024 // processes that share a folder
+	folderWait = 30 * time.Second
+	chunkKeys  = 10_000 // copied in one transaction
+	chunkBytes = 8 << 20
 )
 
 // openFolder opens the first file of a folder that nobody else has open, and
@@ -84,103 +85,145 @@ func openFirst(dir string, log *slog.Logger) (*store, int, error) {
 	return nil, 0, fmt.Errorf("%d processes use %s: give each group of processes a folder of its own", mostFiles, dir)
 }
 
-// openSound opens a file; one that is damaged is moved aside, and a new one
-// made.
+// openSound opens a file as a new one, to which what was in the old one has been
+// copied: damage that has not been noticed, in the list of free pages above all,
+// does not spread, and a file that was large once becomes small. What is damaged
+// is moved aside, once what can be read of it is copied.
 func openSound(path string, log *slog.Logger) (*store, error) {
-	s, err := openFile(path)
+	old, err := openOld(path)
 	if errors.Is(err, errDamaged) {
-		aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano())
-		if err := os.Rename(path, aside); err != nil {
-			return nil, err
-		}
-		log.Error("a file of webhooks is damaged, what was in it will not be sent", "file", path, "moved_to", aside, "error", err)
-		s, err = openFile(path)
-	}
-	if err == nil && s.purged > 0 {
-		log.Error("a file of webhooks had records that make no sense, they were deleted", "file", path, "records", s.purged)
-	}
-	return s, err
-}
-
-// takeOver moves what is in a file into s and deletes it, unless a process has
-// it open. After a crash in between, some of it may be in both.
-func takeOver(s *store, path string, log *slog.Logger) error {
-	from, err := openSound(path, log)
-	if errors.Is(err, errBusy) {
-		return nil
+		err = moveAside(path, err, log)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer from.close()
-	total := 0
-	for {
-		n, err := moveSome(s, from)
+	if old == nil {
+		return openFile(path, true)
+	}
+	defer old.close()
+	made := path + ".new"
+	if err := os.Remove(made); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	s, err := openFile(made, true)
+	if err == nil {
+		_, err = s.copyFrom(old, false, log)
+	}
+	if errors.Is(err, errDamaged) && s != nil && !s.broken.Load() {
+		err = moveAside(path, err, log)
+	}
+	if err == nil {
+		err = os.Rename(made, path)
+	}
+	if err == nil {
+		s.path = path
+		return s, nil
+	}
+	if s != nil {
+		s.close()
+	}
+	os.Remove(made)
+	if unwritable(err) {
+		old.close()
+		return openFile(path, true) // as it is: there may be room later
+	}
+	return nil, err
+}
+
+// openOld opens a file to read it; nil if there is none, or nothing in it.
+func openOld(path string) (*store, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openFile(path, false)
+}
+
+// moveAside keeps a damaged file for whoever wants to look at it.
+func moveAside(path string, fault error, log *slog.Logger) error {
+	aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano())
+	log.Error("a file of webhooks is damaged, not all that was in it will be sent", "file", path, "moved_to", aside, "error", fault)
+	return os.Rename(path, aside)
+}
+
+// takeOver copies what is in a file to s and deletes it, unless a process has
+// it open. After a crash in between, some of it may be in both.
+func takeOver(s *store, path string, log *slog.Logger) error {
+	from, err := openOld(path)
+	switch {
+	case errors.Is(err, errBusy):
+		return nil
+	case errors.Is(err, errDamaged):
+		return moveAside(path, err, log)
+	case err != nil:
+		return err
+	case from != nil:
+		defer from.close()
+		n, err := s.copyFrom(from, true, log)
+		if errors.Is(err, errDamaged) && !s.broken.Load() {
+			return moveAside(path, err, log)
+		}
 		if err != nil {
 			return err
 		}
-		if total += n; n == 0 {
-			break
+		if n > 0 {
+			log.Info("took over the webhooks of an earlier process", "file", path, "records", n)
 		}
-	}
-	if total > 0 {
-		log.Info("took over the webhooks of an earlier process", "file", path, "records", total)
 	}
 	return os.Remove(path)
 }
 
-// moveSome moves the first records of a store to another one.
-func moveSome(to, from *store) (n int, err error) {
-	for _, name := range [][]byte{eventsBucket, marksBucket} {
-		var keys, values [][]byte
-		err := from.view(func(tx *bolt.Tx) error {
-			size := 0
-			c := tx.Bucket(name).Cursor()
-			for k, v := c.First(); k != nil && len(keys) < chunkEvents && size < chunkBytes; k, v = c.Next() {
-				keys, values = append(keys, append([]byte{}, k...)), append(values, append([]byte{}, v...))
-				size += len(v)
+// copyFrom copies all that makes sense, events under new numbers if asked for.
+func (s *store) copyFrom(from *store, renumber bool, log *slog.Logger) (n int, err error) {
+	var events, marks []entry
+	bytes := 0
+	flush := func() error {
+		err := s.update(func(tx *bolt.Tx) error {
+			if err := write(tx.Bucket(eventsBucket), events); err != nil {
+				return err
 			}
-			return nil
+			return write(tx.Bucket(marksBucket), marks)
 		})
-		if err != nil {
-			return n, err
-		}
-		if len(keys) == 0 {
-			continue
-		}
-		err = to.update(func(tx *bolt.Tx) error {
-			for i, k := range keys {
-				if string(name) == string(eventsBucket) {
-					app, url, _, ok := parseEventKey(k)
-					if !ok {
-						continue
-					}
-					to.lastID++
-					k = eventKey(queuePrefix(string(app), string(url)), to.lastID)
-				}
-				if err := tx.Bucket(name).Put(k, values[i]); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return n, err
-		}
-		err = from.update(func(tx *bolt.Tx) error {
-			for _, k := range keys {
-				if err := tx.Bucket(name).Delete(k); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return n, err
-		}
-		n += len(keys)
+		n += len(events) + len(marks)
+		events, marks, bytes = nil, nil, 0
+		return err
 	}
-	return n, nil
+	room := func() error {
+		if len(events)+len(marks) < chunkKeys && bytes < chunkBytes {
+			return nil
+		}
+		return flush()
+	}
+	last := uint64(0)
+	if renumber {
+		if _, err := s.each(func(e stored) error { last = max(last, e.id); return nil }, func(string, mark) error { return nil }); err != nil {
+			return 0, err
+		}
+	}
+	bad, err := from.each(func(e stored) error {
+		if renumber {
+			last++
+			e.id = last
+		}
+		events = append(events, entry{eventKey(queuePrefix(string(e.app), string(e.url)), e.id), slices.Clone(e.value)})
+		bytes += len(e.value)
+		return room()
+	}, func(app string, m mark) error {
+		marks = append(marks, entry{markKey(app, m), []byte{}})
+		return room()
+	})
+	if bad > 0 {
+		log.Error("a file of webhooks has records that make no sense, they are left out", "file", from.path, "records", bad)
+	}
+	if err == nil || errors.Is(err, errDamaged) { // what could be read is kept
+		if e := flush(); e != nil {
+			err = e
+		}
+	}
+	return n, err
 }
 
 // unwritable reports whether an error is of a disk that takes nothing now.

@@ -99,8 +99,12 @@ func Open(cfg Config) (*Queue, error) {
 	s, err := openFolder(cfg.Dir, q.log)
 	switch {
 	case err == nil:
-		q.store, q.lastID = s, s.lastID
-		err = q.load()
+		q.store = s
+		if err = q.load(); errors.Is(err, errDamaged) { // there was no room to copy it
+			q.volatile, q.apps = true, map[string]*app{}
+			q.log.Error("webhooks are kept in memory only: their store is damaged and the disk full; make room and start again", "folder", cfg.Dir, "error", err)
+			err = nil
+		}
 	case unwritable(err):
 		q.volatile = true
 		q.log.Error("webhooks are kept in memory only: the disk takes nothing; make room and start again", "folder", cfg.Dir, "error", err)
@@ -118,7 +122,7 @@ func Open(cfg Config) (*Queue, error) {
 
 // load reads what waits in the store. Before run has started.
 func (q *Queue) load() error {
-	_, err := q.store.each(func(e stored) {
+	_, err := q.store.each(func(e stored) error {
 		a := q.appNamed(string(e.app))
 		ep := a.endpointAt(string(e.url))
 		if ep == nil {
@@ -129,8 +133,11 @@ func (q *Queue) load() error {
 		ep.backlog++
 		ep.bytes += int64(it.size)
 		ep.append(string(e.channel), it)
-	}, func(name string, m mark) {
+		q.lastID = max(q.lastID, e.id)
+		return nil
+	}, func(name string, m mark) error {
 		q.appNamed(name).marks[m] = nil
+		return nil
 	})
 	if len(q.apps) > 0 {
 		q.orphans = time.Now().Add(orphanAfter)

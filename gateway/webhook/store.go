@@ -32,17 +32,16 @@ type store struct {
 	db     *bolt.DB
 	file   *os.File // db's
 	path   string
-	lastID uint64 // the greatest one in the file when it was opened
-	purged int    // records that were deleted then: nobody understood them
 	broken atomic.Bool
 }
 
-// openFile opens a file, or makes it. It reads all of it, so that damage is
-// found now. The errors errBusy and errDamaged may be wrapped.
-func openFile(path string) (*store, error) {
+// openFile opens a file, or makes it if write is set. Errors may be errBusy, or
+// wrap errDamaged.
+func openFile(path string, write bool) (*store, error) {
 	s := &store{path: path}
 	err := s.guard(func() (err error) {
 		s.db, err = bolt.Open(path, 0o600, &bolt.Options{
+			ReadOnly:     !write,
 			Timeout:      time.Nanosecond, // one try to lock it
 			FreelistType: bolt.FreelistMapType,
 			NoStatistics: true,
@@ -57,15 +56,11 @@ func openFile(path string) (*store, error) {
 	var system syscall.Errno
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, errBusy
+		err = errBusy
 	case err != nil && !errors.As(err, &system): // it was readable, but is no store
 		err = fmt.Errorf("%w: %v", errDamaged, err)
-	}
-	if err == nil {
-		err = s.prepare()
-	}
-	if errors.Is(err, bolterrors.ErrIncompatibleValue) { // buckets are where we have values, or the reverse
-		err = fmt.Errorf("%w: %v", errDamaged, err)
+	case err == nil && write:
+		err = s.makeBuckets()
 	}
 	if err != nil {
 		s.close()
@@ -74,29 +69,24 @@ func openFile(path string) (*store, error) {
 	return s, nil
 }
 
-// prepare makes the buckets, reads everything once and deletes what it cannot
-// understand.
-func (s *store) prepare() error {
-	err := s.update(func(tx *bolt.Tx) error {
+// makeBuckets writes only if they are missing: the disk may be full.
+func (s *store) makeBuckets() error {
+	missing := false
+	err := s.view(func(tx *bolt.Tx) error {
+		missing = tx.Bucket(eventsBucket) == nil || tx.Bucket(marksBucket) == nil
+		return nil
+	})
+	if err != nil || !missing {
+		return err
+	}
+	return s.update(func(tx *bolt.Tx) error {
 		for _, name := range [][]byte{eventsBucket, marksBucket} {
-			if tx.Bucket(name) != nil {
-				continue
-			}
-			if _, err := tx.CreateBucket(name); err != nil {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	bad, err := s.each(func(e stored) { s.lastID = max(s.lastID, e.id) }, func(string, mark) {})
-	if err == nil && len(bad) > 0 {
-		s.purged = len(bad)
-		err = s.purge(bad)
-	}
-	return err
 }
 
 // guard calls f, and turns what a damaged file does to its reader, a panic or a
@@ -228,48 +218,37 @@ type stored struct {
 	channel  []byte
 }
 
-// each tells what is in the store, the events of an endpoint in order. It
-// returns the keys that it cannot understand.
-func (s *store) each(event func(stored), marked func(app string, m mark)) (bad [][]byte, err error) {
+// each tells what is in the store, the events of an endpoint in order, and
+// returns how many records it cannot understand. It reads every byte of what it
+// tells.
+func (s *store) each(event func(stored) error, marked func(app string, m mark) error) (bad int, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		err := tx.Bucket(eventsBucket).ForEach(func(k, v []byte) error {
+		events, marks := tx.Bucket(eventsBucket), tx.Bucket(marksBucket)
+		if events == nil || marks == nil {
+			return fmt.Errorf("%w: it has not the buckets of a store of webhooks", errDamaged)
+		}
+		if err := events.ForEach(func(k, v []byte) error {
 			e := stored{value: v}
 			var body []byte
 			var keyOK, valueOK bool
 			e.app, e.url, e.id, keyOK = parseEventKey(k)
 			e.ms, e.channel, body, valueOK = parseEventValue(v)
-			if keyOK && valueOK && json.Valid(body) {
-				event(e)
-			} else {
-				bad = append(bad, append([]byte{}, k...))
+			if !keyOK || !valueOK || !json.Valid(body) {
+				bad++
+				return nil
 			}
-			return nil
-		})
-		if err != nil {
+			return event(e)
+		}); err != nil {
 			return err
 		}
-		return tx.Bucket(marksBucket).ForEach(func(k, _ []byte) error {
-			if app, m, ok := parseMarkKey(k); ok {
-				marked(app, m)
-			} else {
-				bad = append(bad, append([]byte{}, k...))
+		return marks.ForEach(func(k, _ []byte) error {
+			app, m, ok := parseMarkKey(k)
+			if !ok {
+				bad++
+				return nil
 			}
-			return nil
+			return marked(app, m)
 		})
 	})
 	return bad, err
-}
-
-// purge deletes keys that nobody understands.
-func (s *store) purge(keys [][]byte) error {
-	return s.update(func(tx *bolt.Tx) error {
-		for _, k := range keys {
-			for _, b := range [][]byte{eventsBucket, marksBucket} {
-				if err := tx.Bucket(b).Delete(k); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
 }

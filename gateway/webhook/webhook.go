@@ -48,9 +48,9 @@
 // some hundred bytes each. If the store cannot be written, because the disk is
 // full, say, events stay in memory and are sent from there, up to 64 MiB, of
 // which one endpoint has half at most; that is logged, and writing tried again
-// every few seconds. The store's file does not
-// shrink, its free pages are used again. Marks are bounded by the channels and
-// members that there are.
+// every few seconds. The store's file shrinks
+// at a start only, its free pages are used again. Marks are bounded by the
+// channels and members that there are.
 //
 // # Restarts
 //
