@@ -240,6 +240,43 @@ func TestKilledAtAnyPoint(t *testing.T) {
 	}
 }
 
+// TestKilledWhileOpening: nothing is lost if a process is killed at once, while
+// it copies its store or takes another one over.
+func TestKilledWhileOpening(t *testing.T) {
+	dir := t.TempDir()
+	url := "http://" + nowhere(t)
+	for i, n := range []int{600, 400} {
+		q := open(t, Config{Dir: dir})
+		q.Set("app", signer("s"), []Endpoint{{URL: url}})
+		for i := range n {
+			q.Emit("app", said(fmt.Sprint("private-", n), fmt.Sprint(i)))
+		}
+		closed(t, q)
+		if i == 0 { // the second has a file of its own
+			if err := os.Rename(filePath(dir, 0), filePath(dir, 3)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range 30 {
+		p := start(t, "normal", dir, url)
+		time.Sleep(time.Duration(i) * time.Millisecond)
+		p.kill()
+	}
+	q := open(t, Config{Dir: dir})
+	if s := q.Stats(); len(s) != 1 || s[0].Backlog < 1000 {
+		t.Errorf("%+v, want 1000 events", s)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, n := range []int{600, 400} {
+		l := q.apps["app"].endpoints[0].lanes[fmt.Sprint("private-", n)]
+		if l == nil || len(l.items) < n {
+			t.Errorf("of %d events some are gone", n)
+		}
+	}
+}
+
 // TestMarksSurviveAKill: what is marked is told as gone by the next process,
 // unless it is back in time.
 func TestMarksSurviveAKill(t *testing.T) {

@@ -62,8 +62,9 @@
 //
 // The folder has one file for each process that uses it at a time, the first
 // free one of webhooks-0.db, webhooks-1.db and so on. Open takes what is in
-// files that nobody has open over into its own. A file that cannot be read is
-// moved aside. Each process tells of its own channels: a channel that has
+// files that nobody has open over into its own, which it makes anew each time, so
+// that damage does not spread. What can be read of a damaged file is copied, the
+// file itself moved aside. Each process tells of its own channels: a channel that has
 // subscribers in two of them is told twice.
 package webhook
 
