@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // pusherPeer is a client of the Pusher dialect. What it signs with is written
@@ -39,6 +41,27 @@ func (s *server) pusher(app App) *pusherPeer {
 		s.t.Fatalf("the greeting is %s", text)
 	}
 	return &pusherPeer{p, app, m[1]}
+}
+
+// dialPusher is pusher for any goroutine, without a test.
+func dialPusher(addr string, app App) (*pusherPeer, error) {
+	d := websocket.Dialer{ReadBufferSize: 512, WriteBufferSize: 512}
+	c, _, err := d.Dial("ws://"+addr+"/app/"+app.Key+pusherQuery, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.SetReadDeadline(time.Now().Add(patience))
+	_, text, err := c.ReadMessage()
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	m := greeting.FindSubmatch(text)
+	if m == nil {
+		c.Close()
+		return nil, fmt.Errorf("the greeting is %s", text)
+	}
+	return &pusherPeer{&peer{c, nil}, app, string(m[1])}, nil
 }
 
 func hmacHex(secret, text string) string {

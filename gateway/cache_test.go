@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stentor/hub"
+	"stentor/protocol"
+)
+
+// atOnce is a hub's pool that runs what is submitted at once.
+type atOnce struct{}
+
+func (atOnce) Submit(f func()) { f() }
+
+func textMessage(text string) *message {
+	return &message{protocol.Event{Name: "e", Kind: protocol.Text, Data: []byte(text)}}
+}
+
+// size adds up what a cache holds.
+func (c *cache) size() (events, bytes int) {
+	for i := range c {
+		events += len(c[i].kept)
+		bytes += c[i].bytes
+		if len(c[i].kept) != c[i].order.Len() {
+			return -1, -1
+		}
+	}
+	return events, bytes
+}
+
+// wants demands what a channel keeps, and for how long; empty is nothing.
+func (c *cache) wants(t *testing.T, channel, text string, left time.Duration) {
+	t.Helper()
+	m, got, ok := c.peek(channel)
+	if ok != (text != "") || got != left || ok && string(m.event.Data) != text {
+		t.Errorf("%s keeps %v for %v, want %q for %v", channel, m, got, text, left)
+	}
+}
+
+// An event is kept for half an hour, from when it was published.
+func TestCacheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c cache
+		h := hub.New(hub.Config{Shards: 1, Pool: atOnce{}})
+		c.wants(t, "cache-x", "", 0)
+		c.publish(h, "cache-x", textMessage("1"), nil, true)
+		c.publish(h, "cache-y", textMessage("2"), nil, true)
+		c.wants(t, "cache-x", "1", 30*time.Minute)
+		c.publish(h, "cache-x", textMessage("client's"), nil, false)
+		time.Sleep(10 * time.Minute)
+		c.wants(t, "cache-x", "1", 20*time.Minute)
+		c.publish(h, "cache-x", textMessage("3"), nil, true)
+		c.wants(t, "cache-x", "3", 30*time.Minute)
+		time.Sleep(20*time.Minute - 1)
+		c.wants(t, "cache-y", "2", 1)
+		time.Sleep(1)
+		c.wants(t, "cache-y", "", 0)
+		c.wants(t, "cache-x", "3", 10*time.Minute)
+		time.Sleep(10 * time.Minute)
+		c.wants(t, "cache-x", "", 0)
+		if events, bytes := c.size(); events != 0 || bytes != 0 {
+			t.Errorf("%d events of %d bytes are left", events, bytes)
+		}
+	})
+}
+
+// What has ended goes though nobody asks for it, when others come.
+func TestCacheForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c cache
+		h := hub.New(hub.Config{Shards: 1, Pool: atOnce{}})
+		for i := range 1000 {
+			c.publish(h, fmt.Sprintf("cache-%d", i), textMessage("x"), nil, true)
+		}
+		if events, _ := c.size(); events != 1000 {
+			t.Fatalf("%d events are kept", events)
+		}
+		time.Sleep(cacheTime)
+		for i := range 200 { // so that each part is met
+			c.publish(h, fmt.Sprintf("cache-new-%d", i), textMessage("x"), nil, true)
+		}
+		if events, _ := c.size(); events != 200 {
+			t.Errorf("%d events are kept, want 200", events)
+		}
+	})
+}
+
+// However much is published, no more is kept than may, and what is newest.
+func TestCacheBytes(t *testing.T) {
+	var c cache
+	h := hub.New(hub.Config{Shards: 1, Pool: atOnce{}})
+	m := textMessage(strings.Repeat("x", 60<<10))
+	for i := range 3000 {
+		channel := fmt.Sprintf("cache-%d", i)
+		c.publish(h, channel, m, nil, true)
+		if got, _, ok := c.peek(channel); !ok || got != m {
+			t.Fatalf("the newest, %s, is not kept", channel)
+		}
+	}
+	events, bytes := c.size()
+	if bytes > cacheParts*cacheBytes || bytes < cacheParts*(cacheBytes-2*m.Size()) || events < 900 {
+		t.Errorf("%d events of %d bytes are kept", events, bytes)
+	}
+	if _, _, ok := c.peek("cache-0"); ok {
+		t.Error("the oldest is kept")
+	}
+	// One that is larger than all that may be is not kept, and takes only its own
+	// part with it.
+	c.publish(h, "cache-huge", textMessage(strings.Repeat("x", cacheBytes)), nil, true)
+	if _, _, ok := c.peek("cache-huge"); ok {
+		t.Error("it is kept")
+	}
+	if now, _ := c.size(); now < events*(cacheParts-1)/cacheParts*9/10 {
+		t.Errorf("%d events are left of %d", now, events)
+	}
+}
