@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -8,6 +11,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
+
+	"stentor/gateway/webhook"
 )
 
 // tenant returns an app whose words follow from its id.
@@ -312,4 +317,34 @@ func TestAPIRate(t *testing.T) {
 		status, _ := s.call("GET", "/api/channels", a.Secret, "")
 		return status == 200
 	})
+}
+
+// A backend hears nothing of the last clients of an app that was removed and has
+// come back meanwhile: they are not the new one's.
+func TestRemovedAppIsSilent(t *testing.T) {
+	told := make(chan string, 100)
+	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- string(body)
+	}))
+	t.Cleanup(backend.Close)
+	a := tenant("a", func(a *App) { a.Webhooks = []Webhook{{URL: backend.URL}} })
+	s := newTest(t, func(c *Config) {
+		tenants(a)(c)
+		c.DataDir = t.TempDir()
+	})
+	old := s.apps.byID("a")
+	p := s.pusher(a)
+	p.subscribe("x")
+	if body := <-told; !strings.Contains(body, "channel_occupied") {
+		t.Fatal(body)
+	}
+	s.serveApps(nil)
+	s.serveApps([]App{a})
+	soon(t, "the old client has gone", func() bool { return old.hub.Clients() == 0 })
+	old.tell(webhook.Event{Name: webhook.CacheMiss, Channel: "cache-old"})
+	s.apps.byID("a").tell(webhook.Event{Name: webhook.CacheMiss, Channel: "cache-new"})
+	if body := <-told; !strings.Contains(body, "cache-new") {
+		t.Errorf("the backend was told %s", body)
+	}
 }

@@ -286,8 +286,7 @@ func TestExpiry(t *testing.T) {
 	s := newTest(t, nil)
 	conns := make([]*peer, 3)
 	for i := range conns {
-		conns[i] = s.dial("/echo")
-		conns[i].ask("x", "x")
+		conns[i], _ = s.native("")
 	}
 	var open []engine.Conn
 	s.engine.Each(func(c engine.Conn) bool { open = append(open, c); return true })

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"stentor/engine"
+	"stentor/protocol/pusher"
 )
 
-// expiry closes connections when their tokens end. One timer serves all.
+// expiry closes connections when their time is over: that of their token, or that
+// to show who they are. One timer serves all.
 type expiry struct {
 	mu    sync.Mutex
 	heap  expiries
@@ -90,8 +92,25 @@ func (x *expiry) expire() {
 	}
 	x.schedule()
 	x.mu.Unlock()
-	for _, c := range ended { // those that go meanwhile do not mind
-		c.Close(closeToken, "the token has expired: get a new one and reconnect")
+	for _, c := range ended {
+		if s, ok := c.Data().(mortal); ok { // or it has gone meanwhile
+			s.expire()
+		}
+	}
+}
+
+// mortal is a session that may have an end.
+type mortal interface{ expire() }
+
+// expire ends a client with a token.
+func (c *client) expire() {
+	c.conn.Close(closeToken, "the token has expired: get a new one and reconnect")
+}
+
+// expire ends a client that has not shown who it is.
+func (c *pusherClient) expire() {
+	if !c.proven.Load() {
+		c.conn.Close(pusher.CodeUnauthorized, "neither signed in nor subscribed with a signature in time (authorization_timeout)")
 	}
 }
 

@@ -15,8 +15,9 @@ import (
 // connection's loop.
 type pusherClient struct {
 	client
-	events quota // client events that it has sent
-	proven atomic.Bool
+	events quota        // client events that it has sent
+	proven atomic.Bool  // it has signed in, or subscribed with a signature
+	ends   uint32       // Unix seconds, if it must by then; or 0
 	signed *pusher.User // as which it has signed in; nil if it has not
 }
 
@@ -41,13 +42,23 @@ func (n pusherNewcomer) open(conn engine.Conn) {
 	}
 	c.write(pusher.AppendEstablished(nil, c.ID(), a.gateway.cfg.Limits.IdleTimeout))
 	if s.AuthorizationTimeout > 0 {
-		c.demandProof(s.AuthorizationTimeout)
+		c.ends = uint32(time.Now().Add(s.AuthorizationTimeout).Unix())
+		a.gateway.expiry.add(conn, c.end())
 	}
+}
+
+// end returns until when it has to show who it is, zero if it has not.
+func (c *pusherClient) end() time.Time {
+	if c.ends == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(c.ends), 0)
 }
 
 func (c *pusherClient) close(engine.Reason) {
 	c.as.app.watch.leave(c)
 	c.leave()
+	c.as.app.gateway.expiry.forget(c.conn, c.end())
 }
 
 // message handles one message.

@@ -75,40 +75,38 @@ func (g *Gateway) signed(f pusherFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := g.apps.byID(r.PathValue("app"))
 		if a == nil {
-			refuseText(w, r, http.StatusNotFound, fmt.Sprintf("there is no app with the id %q", r.PathValue("app")))
+			writeText(w, r, textError(http.StatusNotFound, "there is no app with the id %q", r.PathValue("app")))
 			return
 		}
 		// A channel's name may have a semicolon, which libraries do not escape.
 		query, err := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "%3B"))
 		if err != nil {
-			refuseText(w, r, http.StatusBadRequest, "the query is malformed: "+err.Error())
+			writeText(w, r, textError(http.StatusBadRequest, "the query is malformed: %v", err))
 			return
 		}
 		s := a.settings()
-		if key := query.Get("auth_key"); key != s.Key && key != "" { // without reading a body
-			refuseText(w, r, http.StatusUnauthorized, "auth_key is not the key of this app")
-			return
-		}
-		body, err := bodyOf(r, g.pusherBodyLimit(a, s))
-		if err == nil {
-			err = s.keys.CheckRequest(r.Method, []string{r.URL.EscapedPath(), r.URL.Path}, query, body, time.Now())
-		}
+		// Nothing is read of a body that no backend of the app has signed.
+		err = s.keys.CheckRequest(r.Method, []string{r.URL.EscapedPath(), r.URL.Path}, query, time.Now())
 		if err == nil {
 			err = a.takeRequest(w.Header())
 		}
+		if err != nil {
+			writeText(w, r, err)
+			return
+		}
+		body, err := bodyOf(r, g.pusherBodyLimit(a, s))
+		if err != nil {
+			writeText(w, r, err)
+			return
+		}
 		var answer any
+		err = pusher.CheckBody(query, body)
 		if err == nil {
 			answer, err = f(&pusherRequest{r, a, s, query, body})
 		}
-		var refused *pusher.HTTPError
-		var failed *apiError
 		switch {
-		case errors.As(err, &refused):
-			http.Error(w, refused.Message, refused.Status)
-		case errors.As(err, &failed):
-			http.Error(w, failed.message, failed.status)
 		case err != nil:
-			http.Error(w, err.Error(), http.StatusInternalServerError)
+			writeText(w, nil, err)
 		case answer == accepted{}:
 			writeJSON(w, http.StatusAccepted, struct{}{})
 		default:
@@ -117,12 +115,27 @@ func (g *Gateway) signed(f pusherFunc) http.Handler {
 	})
 }
 
-// refuseText answers a request whose body has not been read, as refuse does.
-func refuseText(w http.ResponseWriter, r *http.Request, status int, message string) {
-	if r.ContentLength != 0 {
+// writeText answers with an error. unread is the request if its body has not been
+// read, see refuse.
+func writeText(w http.ResponseWriter, unread *http.Request, err error) {
+	var refused *pusher.HTTPError
+	var failed *apiError
+	switch {
+	case errors.As(err, &refused):
+	case errors.As(err, &failed):
+		refused = &pusher.HTTPError{Status: failed.status, Message: failed.message}
+	default:
+		refused = &pusher.HTTPError{Status: http.StatusInternalServerError, Message: err.Error()}
+	}
+	if unread != nil && unread.ContentLength != 0 {
 		w.Header().Set("Connection", "close")
 	}
-	http.Error(w, message, status)
+	http.Error(w, refused.Message, refused.Status)
+}
+
+// textError is an error of a request as a whole.
+func textError(status int, format string, args ...any) error {
+	return &pusher.HTTPError{Status: status, Message: fmt.Sprintf(format, args...)}
 }
 
 // pusherBodyLimit bounds a body: a batch of events as large as they may be, each
@@ -141,10 +154,10 @@ func textErrors(mux *http.ServeMux) http.Handler {
 		probe := statusProbe{header: w.Header()}
 		mux.ServeHTTP(&probe, r)
 		if probe.status == http.StatusMethodNotAllowed {
-			refuseText(w, r, probe.status, "use "+probe.header.Get("Allow")+" here")
+			writeText(w, r, textError(probe.status, "use %s here", probe.header.Get("Allow")))
 			return
 		}
-		refuseText(w, r, http.StatusNotFound, "there is nothing at "+r.URL.Path+": see docs/pusher.md")
+		writeText(w, r, textError(http.StatusNotFound, "there is nothing at %s: see docs/pusher.md", r.URL.Path))
 	})
 }
 
@@ -266,11 +279,6 @@ func pusherLegacy(r *pusherRequest) (any, error) {
 	return accepted{}, err
 }
 
-// badInfo refuses an attribute that channels do not have.
-func badInfo(format string, args ...any) error {
-	return &pusher.HTTPError{Status: http.StatusBadRequest, Message: fmt.Sprintf(format, args...)}
-}
-
 func pusherChannels(r *pusherRequest) (any, error) {
 	prefix := r.query.Get("filter_by_prefix")
 	info, err := pusher.ParseInfo(r.query.Get("info"))
@@ -278,9 +286,9 @@ func pusherChannels(r *pusherRequest) (any, error) {
 	case err != nil:
 		return nil, err
 	case info&pusher.UserCount != 0 && !protocol.IsPresence(prefix):
-		return nil, badInfo("info=user_count is for presence channels: add filter_by_prefix=presence-")
+		return nil, textError(http.StatusBadRequest, "info=user_count is for presence channels: add filter_by_prefix=presence-")
 	case info&pusher.CacheInfo != 0:
-		return nil, badInfo("info=cache is for one channel: ask for /channels/{channel}")
+		return nil, textError(http.StatusBadRequest, "info=cache is for one channel: ask for /channels/{channel}")
 	}
 	list := map[string]attributes{}
 	r.app.hub.Channels(prefix, func(c hub.ChannelInfo) bool {
@@ -301,7 +309,7 @@ func pusherChannels(r *pusherRequest) (any, error) {
 func (r *pusherRequest) channel() (string, error) {
 	name := r.PathValue("channel")
 	if err := pusher.CheckChannel(name, r.settings.MaxChannelName); err != nil {
-		return "", badInfo("%v", err)
+		return "", textError(http.StatusBadRequest, "%v", err)
 	}
 	return name, nil
 }
@@ -317,9 +325,9 @@ func pusherChannel(r *pusherRequest) (any, error) {
 	case err != nil:
 		return nil, err
 	case info&pusher.UserCount != 0 && !kind.Has(pusher.Presence):
-		return nil, badInfo("info=user_count is for presence channels, and %s is none", channel)
+		return nil, textError(http.StatusBadRequest, "info=user_count is for presence channels, and %s is none", channel)
 	case info&pusher.CacheInfo != 0 && !kind.Has(pusher.Cache):
-		return nil, badInfo("info=cache is for cache channels, and %s is none", channel)
+		return nil, textError(http.StatusBadRequest, "info=cache is for cache channels, and %s is none", channel)
 	}
 	at := r.app.attributes(channel, info)
 	_, occupied := r.app.hub.Info(channel)
@@ -340,7 +348,7 @@ func pusherUsers(r *pusherRequest) (any, error) {
 		return nil, err
 	}
 	if !protocol.IsPresence(channel) {
-		return nil, badInfo("only presence channels have users, and %s is none", channel)
+		return nil, textError(http.StatusBadRequest, "only presence channels have users, and %s is none", channel)
 	}
 	list := []pusherUser{}
 	members, _ := r.app.hub.Members(channel)
@@ -355,7 +363,7 @@ func pusherUsers(r *pusherRequest) (any, error) {
 func pusherTerminate(r *pusherRequest) (any, error) {
 	user := r.PathValue("user")
 	if err := protocol.CheckUser(user); err != nil {
-		return nil, badInfo("%v", err)
+		return nil, textError(http.StatusBadRequest, "%v", err)
 	}
 	for _, c := range r.app.hub.UserClients(user) {
 		connection(c).sendAway("disconnected by the application")

@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"stentor/hub"
 	"stentor/protocol/pusher"
@@ -126,14 +125,4 @@ func (c *pusherClient) signIn(cmd *pusher.Command) error {
 		return &pusher.Error{Code: pusher.CodeWatchlist, Message: "the watchlist has more than 100 users: the first 100 are watched"}
 	}
 	return nil
-}
-
-// demandProof closes the connection if it has neither signed in nor subscribed to
-// a channel that wants a signature within a time.
-func (c *pusherClient) demandProof(within time.Duration) {
-	time.AfterFunc(within, func() {
-		if !c.proven.Load() {
-			c.conn.Close(pusher.CodeUnauthorized, "neither signed in nor subscribed with a signature in time (authorization_timeout)")
-		}
-	})
 }

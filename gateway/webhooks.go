@@ -71,8 +71,9 @@ func (a *app) signHook(body []byte) (key, signature string) {
 }
 
 // tell tells the app's backend of an event, if it wants to know. It never blocks.
+// An app that was removed has no backend, though there may be one of the same id.
 func (a *app) tell(e webhook.Event) {
-	if q := a.gateway.hooks.Load(); q != nil {
+	if q := a.gateway.hooks.Load(); q != nil && !a.settings().removed {
 		q.Emit(a.id, e)
 	}
 }

@@ -123,7 +123,7 @@ func TestSecretsCanBeRotated(t *testing.T) {
 			t.Errorf("%s: user: %v", what, err)
 		}
 		query := c.signs.SignRequest("GET", "/p", nil, nil, epoch)
-		if err := c.checks.CheckRequest("GET", []string{"/p"}, query, nil, epoch); (err == nil) != c.want {
+		if err := checkWhole(c.checks, "GET", []string{"/p"}, query, nil, epoch); (err == nil) != c.want {
 			t.Errorf("%s: request: %v", what, err)
 		}
 	}

@@ -31,9 +31,10 @@ const maxSkew = 600
 
 // CheckRequest tells why a request to the HTTP API is not one of the app's: an
 // *HTTPError, 401, or 400 for a query whose signature could mean several things.
-// The path may have been signed in each of these forms, such as the one of the
-// URL and the one without its percent signs.
-func (k Keys) CheckRequest(method string, paths []string, query url.Values, body []byte, now time.Time) error {
+// The body is for CheckBody: its sum is signed, so that nothing of it need be read
+// before. The path may have been signed in each of these forms, such as the one of
+// the URL and the one without its percent signs.
+func (k Keys) CheckRequest(method string, paths []string, query url.Values, now time.Time) error {
 	params, err := parameters(query)
 	if err != nil {
 		return err
@@ -56,14 +57,6 @@ func (k Keys) CheckRequest(method string, paths []string, query url.Values, body
 	if at := now.Unix(); sent < at-maxSkew || sent > at+maxSkew {
 		return unauthorized("auth_timestamp is not within %d s of this server's time, %d: check the clocks", maxSkew, at)
 	}
-	if sum, there := params["body_md5"]; there || len(body) > 0 {
-		if !there {
-			return unauthorized("the query has no body_md5, and the body is not empty")
-		}
-		if !hmac.Equal([]byte(sum), []byte(bodyMD5(body))) {
-			return unauthorized("body_md5 is not the MD5 of the body")
-		}
-	}
 	signature := params["auth_signature"]
 	for _, path := range paths {
 		if !strings.Contains(path, "\n") && k.signed(signature, requestText(method, path, params)) {
@@ -71,6 +64,23 @@ func (k Keys) CheckRequest(method string, paths []string, query url.Values, body
 		}
 	}
 	return unauthorized("auth_signature does not match: check the secret, and that the method, the path and all parameters are signed")
+}
+
+// CheckBody tells why a body is not that of a request whose query CheckRequest has
+// found to be right: an *HTTPError, 401.
+func CheckBody(query url.Values, body []byte) error {
+	params, err := parameters(query)
+	if err != nil {
+		return err
+	}
+	sum, there := params["body_md5"]
+	switch {
+	case !there && len(body) > 0:
+		return unauthorized("the query has no body_md5, and the body is not empty")
+	case there && !hmac.Equal([]byte(sum), []byte(bodyMD5(body))):
+		return unauthorized("body_md5 is not the MD5 of the body")
+	}
+	return nil
 }
 
 // SignRequest returns the query with what shows that the request is the app's.

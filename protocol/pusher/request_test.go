@@ -14,6 +14,14 @@ import (
 // epoch is when the documentation's request was signed.
 var epoch = time.Unix(1353088179, 0)
 
+// checkWhole checks a request with its body.
+func checkWhole(k Keys, method string, paths []string, query url.Values, body []byte, now time.Time) error {
+	if err := k.CheckRequest(method, paths, query, now); err != nil {
+		return err
+	}
+	return CheckBody(query, body)
+}
+
 const (
 	vectorBody      = `{"name":"foo","channels":["project-3"],"data":"{\"some\":\"data\"}"}`
 	vectorMD5       = "ec365a775a4cd0599faeb73354201b6f"
@@ -28,7 +36,7 @@ func TestVectorOfARequest(t *testing.T) {
 	if got := vectorKeys.SignRequest("POST", "/apps/3/events", nil, []byte(vectorBody), epoch); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if err := vectorKeys.CheckRequest("POST", []string{"/apps/3/events"}, want, []byte(vectorBody), epoch); err != nil {
+	if err := checkWhole(vectorKeys, "POST", []string{"/apps/3/events"}, want, []byte(vectorBody), epoch); err != nil {
 		t.Error(err)
 	}
 }
@@ -118,7 +126,7 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 		{"what a URL escapes", "body", resigned(set("a", "é水 +%#?/:")), 0, ""},
 		{"an empty parameter", "body", resigned(set("a", "")), 0, ""},
 	} {
-		err := vectorKeys.CheckRequest("POST", []string{"/p"}, c.query, []byte(c.body), epoch)
+		err := checkWhole(vectorKeys, "POST", []string{"/p"}, c.query, []byte(c.body), epoch)
 		if c.status == 0 {
 			if err != nil {
 				t.Errorf("%s: %v", c.what, err)
@@ -153,7 +161,7 @@ func TestSignedRequestsAreForOnePlace(t *testing.T) {
 		{"GET", []string{"/apps/1/users/a b/terminate_connections"}, false},
 		{"post", []string{"/apps/1/users/a b/terminate_connections"}, false},
 	} {
-		if err := vectorKeys.CheckRequest(c.method, c.paths, query, nil, epoch); (err == nil) != c.want {
+		if err := checkWhole(vectorKeys, c.method, c.paths, query, nil, epoch); (err == nil) != c.want {
 			t.Errorf("%s %q: error %v", c.method, c.paths, err)
 		}
 	}
@@ -161,7 +169,7 @@ func TestSignedRequestsAreForOnePlace(t *testing.T) {
 	forged := vectorKeys.SignRequest("GET", "/a", nil, nil, epoch)
 	forged.Set("auth_signature", sign(vectorKeys.Secrets[0], requestText("GET", "/a\nb=c", map[string]string{
 		"auth_key": vectorKeys.Key, "auth_timestamp": "1353088179", "auth_version": "1.0"})))
-	if err := vectorKeys.CheckRequest("GET", []string{"/a\nb=c"}, forged, nil, epoch); err == nil {
+	if err := checkWhole(vectorKeys, "GET", []string{"/a\nb=c"}, forged, nil, epoch); err == nil {
 		t.Error("a path of two lines is accepted")
 	}
 }
@@ -182,7 +190,7 @@ func TestNamesAreSignedInLowerCase(t *testing.T) {
 		upper[strings.ToUpper(name)] = v
 	}
 	for _, q := range []url.Values{query, lower, upper} {
-		if err := vectorKeys.CheckRequest("GET", []string{"/p"}, q, nil, epoch); err != nil {
+		if err := checkWhole(vectorKeys, "GET", []string{"/p"}, q, nil, epoch); err != nil {
 			t.Errorf("%v: %v", q, err)
 		}
 	}
@@ -192,7 +200,7 @@ func TestRequestsGrowOld(t *testing.T) {
 	query := vectorKeys.SignRequest("GET", "/p", nil, nil, epoch)
 	for seconds, want := range map[int]bool{0: true, 600: true, 601: false, -600: true, -601: false, 1 << 30: false} {
 		now := epoch.Add(time.Duration(seconds) * time.Second)
-		err := vectorKeys.CheckRequest("GET", []string{"/p"}, query, nil, now)
+		err := checkWhole(vectorKeys, "GET", []string{"/p"}, query, nil, now)
 		if (err == nil) != want {
 			t.Errorf("after %d s: error %v", seconds, err)
 		}
@@ -207,7 +215,7 @@ func TestRequestsWithEitherSecret(t *testing.T) {
 	both := Keys{vectorKeys.Key, []string{"new", vectorKeys.Secrets[0]}}
 	query := vectorKeys.SignRequest("GET", "/b", nil, nil, epoch)
 	before := maps.Clone(query)
-	if err := both.CheckRequest("GET", []string{"/a", "/b"}, query, nil, epoch); err != nil {
+	if err := checkWhole(both, "GET", []string{"/a", "/b"}, query, nil, epoch); err != nil {
 		t.Error(err)
 	}
 	if !reflect.DeepEqual(query, before) {
