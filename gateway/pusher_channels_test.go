@@ -312,6 +312,10 @@ func TestPusherPresence(t *testing.T) {
 	s.get(a, "/channels/"+room, "info=user_count,subscription_count", `{"occupied":true,"user_count":2,"subscription_count":3}`)
 	s.get(a, "/channels/"+room+"/users", "", `{"users":[{"id":"10"},{"id":"9"}]}`)
 
+	// A membership stays as it is, whatever a second subscription says.
+	three.enter(room, `{"user_id":"8"}`, "10", `{"name":"Mr. Channels"}`, "9", `"é \"x\""`)
+	s.mark(room, one, two, three)
+
 	// Nobody is told of a connection of who is still there.
 	one.unsubscribe(room)
 	one.quiet()
@@ -478,7 +482,7 @@ func TestPusherCacheChannels(t *testing.T) {
 	p.unsubscribe("cache-y")
 	s.call("POST", "/api/publish", a.Secret, `{"to":{"channels":["cache-y"]},"data":"AAE=","encoding":"base64"}`)
 	p.subscribe("cache-y")
-	p.quiet()
+	p.want(`{"event":"pusher:cache_miss","channel":"cache-y","data":"{}"}`)
 	n.ask(`{"type":"subscribe","channel":"cache-y"}`, `{"type":"subscribed","channel":"cache-y"}`)
 	if m := n.json(); m["data"] != "AAE=" || m["encoding"] != "base64" {
 		t.Errorf("%v", m)

@@ -4,10 +4,15 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	sdk "github.com/pusher/pusher-http-go/v5"
 	"golang.org/x/crypto/nacl/secretbox"
@@ -255,4 +260,63 @@ func TestSDKErrors(t *testing.T) {
 		err := limited.Trigger("x", "e", 1)
 		return err != nil && strings.Contains(err.Error(), "Status Code: 429 - ")
 	})
+}
+
+// The library takes the gateway's webhooks for genuine, and reads them.
+func TestSDKWebhooks(t *testing.T) {
+	t.Parallel()
+	a := tenant("a", func(a *App) { a.SubCount = true })
+	client := &sdk.Client{AppID: a.ID, Key: a.Key, Secret: a.Secret}
+	got := make(chan sdk.WebhookEvent, 100)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		hook, err := client.Webhook(r.Header, body)
+		if err != nil || hook.TimeMs < 1e12 || len(hook.Events) != 1 {
+			t.Errorf("%s: %v", body, err)
+			return
+		}
+		if _, err := client.Webhook(r.Header, append(body, ' ')); err == nil {
+			t.Error("a signature is good for another body")
+		}
+		got <- hook.Events[0]
+	}))
+	defer receiver.Close()
+	a.Webhooks = []Webhook{{URL: receiver.URL, Events: webhookEvents}}
+	s := newTest(t, func(c *Config) { c.Apps, c.DataDir = []App{a}, t.TempDir() })
+	// Channels are told of in any order, each in its own.
+	wants := func(want ...sdk.WebhookEvent) {
+		t.Helper()
+		for len(want) > 0 {
+			var e sdk.WebhookEvent
+			select {
+			case e = <-got:
+			case <-time.After(patience):
+				t.Fatalf("%+v are missing", want)
+			}
+			if e.Name == "subscription_count" {
+				continue
+			}
+			i := slices.Index(want, e)
+			if i < 0 || slices.ContainsFunc(want[:i], func(w sdk.WebhookEvent) bool { return w.Channel == e.Channel }) {
+				t.Fatalf("received %+v, want %+v", e, want)
+			}
+			want = slices.Delete(want, i, i+1)
+		}
+	}
+	p := s.pusher(a)
+	p.subscribe("private-x")
+	p.counted("private-x", 1)
+	wants(sdk.WebhookEvent{Name: "channel_occupied", Channel: "private-x"})
+	p.enter("presence-x", `{"user_id":7}`, "7", "null")
+	wants(sdk.WebhookEvent{Name: "channel_occupied", Channel: "presence-x"}, sdk.WebhookEvent{Name: "member_added", Channel: "presence-x", UserID: "7"})
+	p.subscribe("cache-x")
+	p.want(`{"event":"pusher:cache_miss","channel":"cache-x","data":"{}"}`)
+	wants(sdk.WebhookEvent{Name: "channel_occupied", Channel: "cache-x"}, sdk.WebhookEvent{Name: "cache_miss", Channel: "cache-x"})
+	p.send(clientEvent("private-x", "client-x", `{"a":"é"}`))
+	p.send(clientEvent("presence-x", "client-y", `"text"`))
+	wants(sdk.WebhookEvent{Name: "client_event", Channel: "private-x", Event: "client-x", Data: `{"a":"é"}`, SocketID: p.id},
+		sdk.WebhookEvent{Name: "client_event", Channel: "presence-x", Event: "client-y", Data: "text", SocketID: p.id, UserID: "7"})
+	p.Close()
+	wants(sdk.WebhookEvent{Name: "channel_vacated", Channel: "private-x"}, sdk.WebhookEvent{Name: "channel_vacated", Channel: "cache-x"},
+		sdk.WebhookEvent{Name: "member_removed", Channel: "presence-x", UserID: "7"}, sdk.WebhookEvent{Name: "channel_vacated", Channel: "presence-x"})
 }

@@ -521,3 +521,31 @@ func TestPusherConnections(t *testing.T) {
 		t.Error("the metrics differ")
 	}
 }
+
+// Who reads too slowly is closed, with a code after which it comes back, and holds
+// up nobody.
+func TestPusherOverflow(t *testing.T) {
+	a := tenant("a")
+	s := newTest(t, func(c *Config) { c.Apps, c.Limits.QueueBytes = []App{a}, 100000 })
+	slow, other := s.pusher(a), s.pusher(a)
+	slow.subscribe("x")
+	other.subscribe("x")
+	data := strings.Repeat("x", 10000)
+	for i := 0; s.subscribers(a, "x") == 2; i++ {
+		if i == 10000 {
+			t.Fatal("the slow one is still there")
+		}
+		s.trigger(a, "x", "large", data)
+		other.want(eventText("x", "large", data))
+	}
+	for {
+		_, text, err := slow.ReadMessage()
+		if websocket.IsCloseError(err, 1013) {
+			break
+		}
+		if err != nil || string(text) != eventText("x", "large", data) {
+			t.Fatalf("%.100s, error %v", text, err)
+		}
+	}
+	s.mark("x", other)
+}
