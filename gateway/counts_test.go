@@ -151,11 +151,12 @@ func (l *listener) Deliver(frames []byte, n int, guard *atomic.Uint64, want uint
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for r := bytes.NewReader(frames); r.Len() > 0; {
-		f, err := ws.ReadFrame(r)
-		if err != nil && err != io.EOF {
-			panic(err)
+		header, err := ws.ReadHeader(r)
+		payload := make([]byte, header.Length)
+		if _, short := io.ReadFull(r, payload); err != nil || short != nil {
+			panic("no whole frames")
 		}
-		text := regexp.MustCompile(`[0-9]+`).FindString(string(f.Payload))
+		text := regexp.MustCompile(`[0-9]+`).FindString(string(payload))
 		l.lines = append(l.lines, fmt.Sprintf("%v:%s", time.Since(l.began), text))
 	}
 	return hub.Written
