@@ -37,7 +37,7 @@ func (g *Gateway) apiHandler() http.Handler {
 	mux.Handle("GET /api/channels", g.authorised(apiChannels, "prefix"))
 	mux.Handle("GET /api", page("api.html"))
 	mux.Handle("GET /api/openapi.json", secured(fixed("application/json", description())))
-	return g.timed(jsonErrors(mux))
+	return g.timed(ownErrors(mux, "/api", refuse))
 }
 
 // apiFirst takes the API's paths from a mux, which redirects those that are not
@@ -152,11 +152,11 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	writeError(w, err)
 }
 
-// jsonErrors gives the mux's own refusals, 404 and 405, the form of the API's. A
-// path that the mux would clean is none of the API's.
-func jsonErrors(mux *http.ServeMux) http.Handler {
+// ownErrors answers by refuse, in the form of an API, what its mux would refuse:
+// 404 and 405. A path that the mux would clean is none of the API's.
+func ownErrors(mux *http.ServeMux, see string, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		nothing := notFound("there is nothing at %s: see /api", r.URL.Path)
+		nothing := notFound("there is nothing at %s: see %s", r.URL.Path, see)
 		if p := r.URL.EscapedPath(); strings.TrimSuffix(p, "/") != path.Clean(p) {
 			refuse(w, r, nothing)
 			return
@@ -468,7 +468,13 @@ func apiClientSubscribe(a *app, r *http.Request) (any, error) {
 		return nil, badRequest("a presence channel is for clients with a user, and this one has none")
 	}
 	one := connection(c)
-	err = one.enter(channel, one.member(channel), subscribedBy(c, channel))
+	join := one.member(channel)
+	if p, ok := c.Sink().(*pusherClient); ok && join != nil {
+		if u := p.signed.Load(); u != nil {
+			join.Member.Info = u.Info
+		}
+	}
+	err = one.enter(channel, join, subscribedBy(c, channel))
 	if errors.Is(err, hub.ErrGone) {
 		return nil, notFound("the client has gone")
 	}

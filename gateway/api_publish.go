@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"stentor/hub"
 	"stentor/protocol"
 	"stentor/protocol/native"
+	"stentor/protocol/pusher"
 )
 
 const (
@@ -76,7 +76,7 @@ func (g *Gateway) apiPublish(a *app, r *http.Request) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), waitLimit)
 	defer cancel()
-	return g.publish(ctx, a, p, body.Wait)
+	return g.publish(ctx, a, p, body.Wait), nil
 }
 
 func (g *Gateway) apiPublishBatch(a *app, r *http.Request) (any, error) {
@@ -104,11 +104,7 @@ func (g *Gateway) apiPublishBatch(a *app, r *http.Request) (any, error) {
 	defer cancel()
 	results := make([]publishAnswer, len(list))
 	for i, p := range list {
-		answer, err := g.publish(ctx, a, p, body.Batch[i].Wait)
-		if err != nil {
-			return nil, err
-		}
-		results[i] = answer
+		results[i] = g.publish(ctx, a, p, body.Batch[i].Wait)
 	}
 	return batchAnswer{results}, nil
 }
@@ -162,11 +158,8 @@ func (g *Gateway) publication(b *publishBody) (p publication, err error) {
 // checkClient tells what is wrong with a client's id. Whether there is such a
 // client is another question.
 func checkClient(id string) error {
-	place, secret, _ := strings.Cut(id, ".")
-	for _, number := range []string{place, secret} {
-		if number == "" || strings.Trim(number, "0123456789") != "" {
-			return errors.New("a client id is two numbers with a point between them")
-		}
+	if pusher.CheckSocketID(id) != nil { // which is the same
+		return errors.New("a client id is two numbers with a point between them")
 	}
 	return nil
 }
@@ -186,7 +179,7 @@ func once(names []string) []string {
 
 // publish publishes for a backend. One that publishes faster than what it
 // publishes gets away is answered later, when ctx ends at the latest.
-func (g *Gateway) publish(ctx context.Context, a *app, p publication, wait bool) (publishAnswer, error) {
+func (g *Gateway) publish(ctx context.Context, a *app, p publication, wait bool) publishAnswer {
 	if wait {
 		p.track = hub.NewTracker()
 	}
@@ -205,5 +198,5 @@ func (g *Gateway) publish(ctx context.Context, a *app, p publication, wait bool)
 		res, _ := p.track.Wait(ctx)
 		answer.Written, answer.Queued, answer.Dropped = &res.Written, &res.Queued, &res.Dropped
 	}
-	return answer, nil
+	return answer
 }

@@ -62,6 +62,11 @@ func (s *apps) forSecret(secret string) *app { return s.now.Load().bySecret[dige
 // the apps that are served. One whose id was served before is changed in place;
 // those whose id is not in the list are removed.
 func (g *Gateway) serveApps(list []App) {
+	for _, cfg := range list { // it may take a while: without the lock
+		if err := g.openHooks(cfg); err != nil { // at the start it would have been refused
+			g.log.Error("the webhooks of an app cannot be sent", "app", cfg.ID, "error", err)
+		}
+	}
 	s := &g.apps
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,21 +104,22 @@ func (g *Gateway) serveApps(list []App) {
 			removed = append(removed, a)
 		}
 	}
+	for _, a := range changed {
+		g.appChanged(a)
+	}
 	s.now.Store(newRoster(apps))
 	s.forget()
 	s.leaving = append(s.leaving, removed...)
 	for _, a := range append(disabled, removed...) {
 		a.closeAll(a.settings().refusal())
 	}
-	for _, a := range changed {
-		g.appChanged(a)
-	}
 	for _, a := range removed {
 		g.appRemoved(a)
 	}
 }
 
-// appChanged is called after an app was added or changed, for one app at a time.
+// appChanged is called for one app at a time, before its first client comes if it
+// is new, or after it was changed.
 func (g *Gateway) appChanged(a *app) { g.setHooks(a) }
 
 // appRemoved is called after an app was removed, for one app at a time. Its

@@ -98,6 +98,7 @@ func TestAppsChange(t *testing.T) {
 		t.Errorf("%d %s", status, answer)
 	}
 	s.reaches(stays, b, "2")
+	soon(t, "the last client has gone", func() bool { return s.apps.byID("a").hub.Clients() == 0 })
 
 	a.Disabled = false
 	s.serveApps([]App{a, b})
@@ -346,5 +347,27 @@ func TestRemovedAppIsSilent(t *testing.T) {
 	s.apps.byID("a").tell(webhook.Event{Name: webhook.CacheMiss, Channel: "cache-new"})
 	if body := <-told; !strings.Contains(body, "cache-new") {
 		t.Errorf("the backend was told %s", body)
+	}
+}
+
+// The first thing that happens in an app that is added is told, however soon it
+// is.
+func TestAddedAppIsTold(t *testing.T) {
+	told := make(chan string, 100)
+	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- string(body)
+	}))
+	t.Cleanup(backend.Close)
+	s := newTest(t, func(c *Config) {
+		tenants(tenant("b"))(c)
+		c.DataDir = t.TempDir()
+	})
+	a := tenant("a", func(a *App) { a.Webhooks = []Webhook{{URL: backend.URL}} })
+	go s.serveApps([]App{tenant("b"), a})
+	soon(t, "the app is there", func() bool { return s.apps.byID("a") != nil })
+	s.pusher(a).subscribe("x")
+	if body := <-told; !strings.Contains(body, "channel_occupied") {
+		t.Error(body)
 	}
 }

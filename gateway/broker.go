@@ -54,7 +54,7 @@ func (local) publish(a *app, p publication) (r hub.Receipt) {
 	}
 	for _, ch := range p.to.channels {
 		if isCache(ch) {
-			add(a.cache.publish(a.hub, ch, m, o, !p.client))
+			add(a.cache.publish(a.hub, ch, p.event, o, !p.client))
 		} else {
 			add(a.hub.Publish(ch, m, o))
 		}

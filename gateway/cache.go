@@ -9,6 +9,7 @@ import (
 	"stentor/engine"
 	"stentor/gateway/webhook"
 	"stentor/hub"
+	"stentor/protocol"
 	"stentor/protocol/pusher"
 )
 
@@ -32,11 +33,14 @@ type cachePart struct {
 
 type keptEvent struct {
 	channel string
-	message *message
+	message *sharedMessage
 	until   time.Time
 }
 
-func (k *keptEvent) size() int { return k.message.Size() + len(k.channel) + 2*envelope }
+// size is about the most that the event can take, with its frames.
+func (k *keptEvent) size() int {
+	return (1+int(classes))*k.message.Size() + len(k.channel) + 2*envelope
+}
 
 var cacheSeed = maphash.MakeSeed()
 
@@ -48,7 +52,7 @@ func (c *cache) part(channel string) *cachePart {
 func isCache(channel string) bool { return pusher.KindOf(channel).Has(pusher.Cache) }
 
 // put keeps an event in place of the one before. mu is held.
-func (p *cachePart) put(channel string, m *message, now time.Time) {
+func (p *cachePart) put(channel string, m *sharedMessage, now time.Time) {
 	if e := p.kept[channel]; e != nil {
 		p.drop(e)
 	}
@@ -87,7 +91,7 @@ func (p *cachePart) drop(e *list.Element) {
 }
 
 // peek returns what a channel keeps, and for how long.
-func (c *cache) peek(channel string) (m *message, left time.Duration, ok bool) {
+func (c *cache) peek(channel string) (m *sharedMessage, left time.Duration, ok bool) {
 	p := c.part(channel)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,7 +104,8 @@ func (c *cache) peek(channel string) (m *message, left time.Duration, ok bool) {
 }
 
 // publish publishes to a cache channel. A client's event is not kept.
-func (c *cache) publish(h *hub.Hub, channel string, m *message, o *hub.Options, keep bool) hub.Receipt {
+func (c *cache) publish(h *hub.Hub, channel string, event protocol.Event, o *hub.Options, keep bool) hub.Receipt {
+	m := &sharedMessage{message: message{event}}
 	p := c.part(channel)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,6 +113,16 @@ func (c *cache) publish(h *hub.Hub, channel string, m *message, o *hub.Options, 
 		p.put(channel, m, time.Now())
 	}
 	return h.Publish(channel, m, o)
+}
+
+// memory is about how many bytes are kept.
+func (c *cache) memory() (n int) {
+	for i := range c {
+		c[i].mu.Lock()
+		n += c[i].bytes
+		c[i].mu.Unlock()
+	}
+	return n
 }
 
 // subscribe calls subscribe for a cache channel, and sends what is kept to a
@@ -121,11 +136,15 @@ func (c *cache) subscribe(cl *client, channel string, acknowledge func(hub.Subsc
 		if s.Again {
 			return
 		}
-		if k := p.get(channel, time.Now()); k == nil {
-			cl.cacheMissed(channel)
-		} else if frame := k.message.Encode(cl.Class(), hub.Target{Channel: channel, Offset: s.Offset}); frame != nil {
-			cl.conn.Send(frame, 1, engine.Guard{})
+		var frame []byte // none of what clients of this dialect never receive
+		if k := p.get(channel, time.Now()); k != nil {
+			frame = k.message.Encode(cl.Class(), hub.Target{Channel: channel, Offset: s.Offset})
 		}
+		if frame == nil {
+			cl.cacheMissed(channel)
+			return
+		}
+		cl.conn.Send(frame, 1, engine.Guard{})
 	})
 }
 

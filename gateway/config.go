@@ -82,14 +82,10 @@ type App struct {
 // Webhook is an address that is told of events.
 type Webhook struct {
 	URL           string   `koanf:"url"`
-	Events        []string `koanf:"events"`         // names of webhookEvents; empty: all
+	Events        []string `koanf:"events"`         // of webhook.Names; empty: all but subscription_count
 	ChannelPrefix string   `koanf:"channel_prefix"` // only events of channels that begin so
 	Batch         bool     `koanf:"batch"`          // several events may be told at once
 }
-
-// webhookEvents is the names that Webhook.Events may have.
-var webhookEvents = []string{"channel_occupied", "channel_vacated", "member_added", "member_removed",
-	"client_event", "cache_miss", "subscription_count"}
 
 // Default returns the configuration of `stentor serve` with nothing else.
 func Default() Config {

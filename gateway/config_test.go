@@ -387,3 +387,28 @@ func TestEffective(t *testing.T) {
 		t.Errorf("%s, %v", dev, err)
 	}
 }
+
+// What of a webhook's address is not for everybody is not printed, and what was
+// printed is not taken for an address.
+func TestEffectiveWebhooks(t *testing.T) {
+	for given, want := range map[string]string{
+		"https://shop.example/events":                         "https://shop.example/events",
+		"https://shop.example:8443/a?token=hidden-1&x=hidden": "https://shop.example:8443/a?********",
+		"https://user:hidden@shop.example/events":             "https://********@shop.example/events",
+		"https://hidden@shop.example?hidden":                  "https://********@shop.example?********",
+	} {
+		c := Default()
+		c.Apps = []App{tenant("a", func(a *App) { a.Webhooks = []Webhook{{URL: given}} })}
+		text, err := c.Effective()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), want+"\n") || strings.Contains(string(text), "hidden") {
+			t.Errorf("%s: %s", given, text)
+		}
+		c.Apps[0].Webhooks[0].URL = want
+		if err := c.Validate(); (err == nil) != (given == want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}

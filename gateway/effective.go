@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"fmt"
+	"net/url"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
@@ -45,6 +47,8 @@ func plain(v reflect.Value) any {
 			case "-":
 			case "secret", "previous_secret":
 				m[name] = mask(v.Field(i).String())
+			case "url":
+				m[name] = maskURL(v.Field(i).String())
 			default:
 				m[name] = plain(v.Field(i))
 			}
@@ -80,6 +84,22 @@ func mask(s string) string {
 		return ""
 	}
 	return masked
+}
+
+// maskURL hides what of a URL is not for everybody: user, password and query.
+func maskURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return mask(s)
+	}
+	if u.User != nil {
+		u.User = url.User("user")
+		s = strings.Replace(u.String(), "//user@", "//"+masked+"@", 1)
+	}
+	if before, _, ok := strings.Cut(s, "?"); ok {
+		s = before + "?" + masked
+	}
+	return s
 }
 
 // masked stands for a secret in what is printed.

@@ -59,11 +59,13 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	}
 	g := &Gateway{cfg: cfg, development: development, log: log, broker: local{}, grace: drainGrace, bodyTime: bodyTime, halt: make(chan struct{})}
 	g.folder = newAppsDir(g, cfg.AppsDir, apps)
-	err = g.start()
 	for _, p := range apps {
 		if err == nil {
 			err = g.openHooks(p.App)
 		}
+	}
+	if err == nil {
+		err = g.start()
 	}
 	if err != nil {
 		g.Close()

@@ -48,6 +48,7 @@ func (g *Gateway) newRegistry() *prometheus.Registry {
 		{"deliveries_total", "Deliveries of a publication to a client, by outcome.", "outcome"},
 		{"drops_total", "Frames that did not reach their connection's queue, by reason.", "reason"},
 		{"publish_to_write_seconds", "Time from a publication to the write for a client.", ""},
+		{"cache_bytes", "Memory of the last events of cache channels, by app.", "app"},
 		{"client_events_total", "Client events of Pusher clients, by app and result.", "app result"},
 		{"webhook_backlog", "Events that wait for webhooks, by app.", "app"},
 		{"webhook_events_total", "Events for webhooks that wait no more, by app and result.", "app result"},
@@ -119,6 +120,7 @@ func (m *metrics) collectHubs(ch chan<- prometheus.Metric, gauge, counter func(s
 		gauge("subscriptions", float64(s.Subscriptions), a.id)
 		gauge("publications_waiting", float64(s.Waiting), a.id)
 		counter("publications_total", float64(s.Publications), a.id)
+		gauge("cache_bytes", float64(a.cache.memory()), a.id)
 		counter("client_events_total", float64(a.clientEvents.sent.Load()), a.id, "sent")
 		counter("client_events_total", float64(a.clientEvents.refused.Load()), a.id, "refused")
 	}

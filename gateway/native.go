@@ -148,7 +148,7 @@ func subscribedBy(c *hub.Client, channel string) func(hub.Subscribed) {
 		case *nativeClient:
 			to.write(native.AppendSubscribed(nil, nil, channel, members(channel, s.Members)))
 		case *pusherClient:
-			to.acknowledge(channel, s)
+			to.write(to.acknowledgement(channel, s))
 		}
 	}
 }

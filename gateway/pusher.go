@@ -15,10 +15,33 @@ import (
 // connection's loop.
 type pusherClient struct {
 	client
-	events quota        // client events that it has sent
-	proven atomic.Bool  // it has signed in, or subscribed with a signature
-	ends   uint32       // Unix seconds, if it must by then; or 0
-	signed *pusher.User // as which it has signed in; nil if it has not
+	events quota                       // client events that it has sent
+	asked  debt                        // what subscribing and signing in has cost
+	proven atomic.Bool                 // it has signed in, or subscribed with a signature
+	ends   uint32                      // Unix seconds, if it must by then; or 0
+	signed atomic.Pointer[pusher.User] // as which it has signed in; nil if it has not
+}
+
+// Subscribing and signing in cost about as much as the answer is long. A client
+// may ask for this at once, and then for so much a second: a thousand channels, or
+// forty full presence channels.
+const (
+	askBurst = 4000 // answers of up to a kilobyte
+	askRate  = 1000
+)
+
+// charge refuses a client that asks for too much, before it is done.
+func (c *pusherClient) charge() error {
+	if !c.asked.high(askRate, askBurst, time.Now()) {
+		return nil
+	}
+	return errors.New("too much is subscribed to, or signed in, at once: try again in a moment")
+}
+
+// answer writes what a client has asked for, and notes what it has cost.
+func (c *pusherClient) answer(text []byte) {
+	c.asked.add(1+len(text)/1024, askRate, time.Now())
+	c.write(text)
 }
 
 // pusherNewcomer is a client of the Pusher dialect that is about to connect.
@@ -109,7 +132,10 @@ func (c *pusherClient) clientEvent(cmd *pusher.Command) error {
 	s := a.settings()
 	refuse := func(format string, args ...any) error {
 		a.clientEvents.refused.Add(1)
-		return &pusher.Error{Message: fmt.Sprintf(format, args...), Channel: clipChannel(cmd.Channel)}
+		return &pusher.Error{Message: fmt.Sprintf(format, args...), Channel: cmd.Channel}
+	}
+	if err := pusher.CheckChannel(cmd.Channel, s.MaxChannelName); err != nil {
+		return refuse("%v", err)
 	}
 	kind := pusher.KindOf(cmd.Channel)
 	switch {
@@ -151,12 +177,4 @@ func (a *app) mostEventBytes(s *settings) int {
 		return s.MaxEventBytes
 	}
 	return a.gateway.cfg.Limits.MaxMessageBytes
-}
-
-// clipChannel returns a channel's name for an answer, none if it is no name.
-func clipChannel(name string) string {
-	if pusher.CheckChannel(name, 0) != nil {
-		return ""
-	}
-	return name
 }

@@ -32,7 +32,7 @@ func (g *Gateway) pusherAPI() http.Handler {
 	} {
 		mux.Handle(pattern, g.signed(f))
 	}
-	return g.timed(textErrors(mux))
+	return g.timed(ownErrors(mux, "docs/pusher.md", writeText))
 }
 
 // withAPIs serves both APIs' paths, and leaves the rest to a handler that may
@@ -87,6 +87,9 @@ func (g *Gateway) signed(f pusherFunc) http.Handler {
 		s := a.settings()
 		// Nothing is read of a body that no backend of the app has signed.
 		err = s.keys.CheckRequest(r.Method, []string{r.URL.EscapedPath(), r.URL.Path}, query, time.Now())
+		if err == nil && r.ContentLength != 0 && !pusher.SignsBody(query) {
+			err = textError(http.StatusUnauthorized, "the query has no body_md5, and there is a body")
+		}
 		if err == nil {
 			err = a.takeRequest(w.Header())
 		}
@@ -144,23 +147,6 @@ func (g *Gateway) pusherBodyLimit(a *app, s *settings) int64 {
 	return 64<<10 + 10*6*int64(a.mostEventBytes(s))
 }
 
-// textErrors gives the mux's own refusals the form of the API's: text.
-func textErrors(mux *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern != "" {
-			mux.ServeHTTP(w, r)
-			return
-		}
-		probe := statusProbe{header: w.Header()}
-		mux.ServeHTTP(&probe, r)
-		if probe.status == http.StatusMethodNotAllowed {
-			writeText(w, r, textError(probe.status, "use %s here", probe.header.Get("Allow")))
-			return
-		}
-		writeText(w, r, textError(http.StatusNotFound, "there is nothing at %s: see docs/pusher.md", r.URL.Path))
-	})
-}
-
 // attributes are what a channel is asked for; nil if it is not.
 type attributes struct {
 	Occupied      *bool            `json:"occupied,omitempty"`
@@ -189,10 +175,11 @@ func (a *app) attributes(channel string, info pusher.Info) (at attributes) {
 	return at
 }
 
-// cached describes what a cache channel keeps: null if nothing.
+// cached describes what a cache channel keeps: null if nothing that Pusher clients
+// receive.
 func (a *app) cached(channel string) *json.RawMessage {
 	out := json.RawMessage("null")
-	if m, left, ok := a.cache.peek(channel); ok {
+	if m, left, ok := a.cache.peek(channel); ok && m.event.Kind != protocol.Binary {
 		out, _ = json.Marshal(map[string]any{"data": string(m.event.Data), "ttl": int(left.Seconds())})
 	}
 	return &out
@@ -203,7 +190,7 @@ type triggered struct {
 }
 
 // trigger publishes an event, and returns what it asks of its channels.
-func (r *pusherRequest) trigger(ctx context.Context, t *pusher.Trigger) (map[string]attributes, error) {
+func (r *pusherRequest) trigger(ctx context.Context, t *pusher.Trigger) map[string]attributes {
 	p := publication{event: t.Event}
 	for _, channel := range t.Channels {
 		if user, ok := pusher.UserOf(channel); ok {
@@ -215,17 +202,15 @@ func (r *pusherRequest) trigger(ctx context.Context, t *pusher.Trigger) (map[str
 	if t.SocketID != "" {
 		p.except.clients = []string{t.SocketID}
 	}
-	if _, err := r.app.gateway.publish(ctx, r.app, p, false); err != nil {
-		return nil, err
-	}
+	r.app.gateway.publish(ctx, r.app, p, false)
 	if t.Info == 0 {
-		return nil, nil
+		return nil
 	}
 	list := map[string]attributes{}
 	for _, channel := range t.Channels {
 		list[channel] = r.app.attributes(channel, t.Info)
 	}
-	return list, nil
+	return list
 }
 
 // bounded ends with the request, or when a backend has waited long enough.
@@ -240,8 +225,7 @@ func pusherTrigger(r *pusherRequest) (any, error) {
 	}
 	ctx, cancel := r.bounded()
 	defer cancel()
-	list, err := r.trigger(ctx, &t)
-	return triggered{list}, err
+	return triggered{r.trigger(ctx, &t)}, nil
 }
 
 func pusherBatch(r *pusherRequest) (any, error) {
@@ -254,11 +238,7 @@ func pusherBatch(r *pusherRequest) (any, error) {
 	results, asked := make([]attributes, len(batch)), false
 	for i := range batch {
 		t := &batch[i]
-		list, err := r.trigger(ctx, t)
-		if err != nil {
-			return nil, err
-		}
-		results[i] = list[t.Channels[0]]
+		results[i] = r.trigger(ctx, t)[t.Channels[0]]
 		asked = asked || t.Info != 0
 	}
 	if !asked {
@@ -275,8 +255,8 @@ func pusherLegacy(r *pusherRequest) (any, error) {
 	}
 	ctx, cancel := r.bounded()
 	defer cancel()
-	_, err = r.trigger(ctx, &t)
-	return accepted{}, err
+	r.trigger(ctx, &t)
+	return accepted{}, nil
 }
 
 func pusherChannels(r *pusherRequest) (any, error) {

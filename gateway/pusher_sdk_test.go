@@ -16,6 +16,8 @@ import (
 
 	sdk "github.com/pusher/pusher-http-go/v5"
 	"golang.org/x/crypto/nacl/secretbox"
+
+	"stentor/gateway/webhook"
 )
 
 // masterKey is for encrypted channels, which the server knows nothing of.
@@ -281,7 +283,7 @@ func TestSDKWebhooks(t *testing.T) {
 		got <- hook.Events[0]
 	}))
 	defer receiver.Close()
-	a.Webhooks = []Webhook{{URL: receiver.URL, Events: webhookEvents}}
+	a.Webhooks = []Webhook{{URL: receiver.URL, Events: webhook.Names}}
 	s := newTest(t, func(c *Config) { c.Apps, c.DataDir = []App{a}, t.TempDir() })
 	// Channels are told of in any order, each in its own.
 	wants := func(want ...sdk.WebhookEvent) {

@@ -28,15 +28,18 @@ func (c *pusherClient) subscribe(cmd *pusher.Command) error {
 	a, channel := c.as.app, cmd.Channel
 	s := a.settings()
 	if err := pusher.CheckChannel(channel, s.MaxChannelName); err != nil {
-		return &pusher.Error{Message: err.Error(), Channel: clipChannel(channel)}
+		return &pusher.Error{Message: err.Error(), Channel: channel}
+	}
+	if err := c.charge(); err != nil {
+		return &refusedChannel{channel, "LimitReached", err.Error(), http.StatusTooManyRequests}
 	}
 	kind := pusher.KindOf(channel)
 	if user, ok := pusher.UserOf(channel); ok {
-		if c.signed == nil || c.signed.ID != user {
+		if u := c.signed.Load(); u == nil || u.ID != user {
 			return unauthorized(channel, errors.New("only the user itself receives this channel: sign in first"))
 		}
 		// What is sent to a user reaches all its clients, subscribed or not.
-		c.write(pusher.AppendSubscribed(nil, channel))
+		c.answer(pusher.AppendSubscribed(nil, channel))
 		return nil
 	}
 	join, err := c.authorise(s, kind, cmd)
@@ -46,7 +49,7 @@ func (c *pusherClient) subscribe(cmd *pusher.Command) error {
 	if kind.Restricted() {
 		c.proven.Store(true)
 	}
-	err = c.enter(channel, join, func(done hub.Subscribed) { c.acknowledge(channel, done) })
+	err = c.enter(channel, join, func(done hub.Subscribed) { c.answer(c.acknowledgement(channel, done)) })
 	if err != nil && !errors.Is(err, hub.ErrGone) {
 		return &refusedChannel{channel, "LimitReached", err.Error(), http.StatusForbidden}
 	}
@@ -68,26 +71,28 @@ func (c *pusherClient) authorise(s *settings, kind pusher.Kind, cmd *pusher.Comm
 		return nil, nil
 	}
 	m, err := pusher.ParseMember(data, s.PresenceInfoMax)
-	switch {
-	case err == pusher.ErrNoUser && c.signed != nil:
-		m = pusher.Member{User: c.signed.ID, Info: c.signed.Info}
-	case err != nil:
+	if u := c.signed.Load(); err == pusher.ErrNoUser && u != nil {
+		m.User, err = u.ID, nil
+		if m.Info == nil {
+			m.Info = u.Info
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	return c.join(m.User, m.Info), nil
 }
 
-// acknowledge tells the client of its subscription.
-func (c *pusherClient) acknowledge(channel string, done hub.Subscribed) {
+// acknowledgement tells the client of its subscription.
+func (c *pusherClient) acknowledgement(channel string, done hub.Subscribed) []byte {
 	if !pusher.KindOf(channel).Has(pusher.Presence) {
-		c.write(pusher.AppendSubscribed(nil, channel))
-		return
+		return pusher.AppendSubscribed(nil, channel)
 	}
 	list := make([]pusher.Member, len(done.Members))
 	for i, m := range done.Members {
 		list[i] = toPusher(m)
 	}
-	c.write(pusher.AppendSubscribedPresence(nil, channel, list))
+	return pusher.AppendSubscribedPresence(nil, channel, list)
 }
 
 // signIn makes the client one of a user's.
@@ -97,6 +102,9 @@ func (c *pusherClient) signIn(cmd *pusher.Command) error {
 	refuse := func(err error) error {
 		return &pusher.Error{Code: pusher.CodeUnauthorized, Message: "not signed in: " + err.Error()}
 	}
+	if err := c.charge(); err != nil {
+		return refuse(err)
+	}
 	if err := s.keys.CheckUserAuth(cmd.Auth, c.ID(), cmd.UserData); err != nil {
 		return refuse(err)
 	}
@@ -104,20 +112,21 @@ func (c *pusherClient) signIn(cmd *pusher.Command) error {
 	if err != nil {
 		return refuse(err)
 	}
-	switch err := a.hub.SignIn(&c.Client, u.ID); err {
-	case nil:
-	case hub.ErrGone:
-		return nil
-	default:
+	before := c.signed.Load()
+	if before != nil && before.ID != u.ID {
 		return refuse(errors.New("this connection has signed in as another user already: connect anew"))
 	}
 	c.proven.Store(true)
+	// Before anything that is published to the user: pusher-js has no channel for
+	// that until it has read this.
+	c.answer(pusher.AppendSignedIn(nil, cmd.UserData))
+	if a.hub.SignIn(&c.Client, u.ID) != nil {
+		return nil // it has gone
+	}
 	watch := u.Watchlist
 	u.Watchlist = nil
-	first := c.signed == nil
-	c.signed = &u
-	c.write(pusher.AppendSignedIn(nil, cmd.UserData))
-	if !s.Watchlist || !first {
+	c.signed.Store(&u)
+	if !s.Watchlist || before != nil { // the first watchlist counts
 		return nil
 	}
 	a.watch.enter(c, watch)

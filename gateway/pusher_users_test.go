@@ -3,6 +3,10 @@ package gateway
 import (
 	"strings"
 	"testing"
+
+	"github.com/gorilla/websocket"
+
+	"stentor/protocol"
 )
 
 func clientEvent(channel, name, data string) string {
@@ -90,9 +94,9 @@ func TestPusherClientEventRules(t *testing.T) {
 		{clientEvent("private-encrypted-x", "client-x", "1"), "private-encrypted-x", only},
 		{clientEvent("private-encrypted-cache-x", "client-x", "1"), "private-encrypted-cache-x", only},
 		{clientEvent("#server-to-user-ann", "client-x", "1"), "#server-to-user-ann", only},
-		{clientEvent("#x", "client-x", "1"), "", only},
-		{clientEvent("", "client-x", "1"), "", only},
-		{clientEvent("a b", "client-x", "1"), "", only},
+		{clientEvent("#x", "client-x", "1"), "", "the channel name has the character"},
+		{clientEvent("", "client-x", "1"), "", "the channel name is empty"},
+		{clientEvent("a b", "client-x", "1"), "", "the channel name has the character"},
 		{clientEvent("private-y", "client-x", "1"), "private-y", "subscribe to the channel before"},
 		{clientEvent("presence-y", "client-x", "1"), "presence-y", "subscribe to the channel before"},
 		{clientEvent("private-x", "client-x", `"`+strings.Repeat("x", 101)+`"`), "private-x", "101 bytes, at most 100"},
@@ -336,4 +340,66 @@ func TestPusherTerminate(t *testing.T) {
 		t.Fatalf("%d %s", status, answer)
 	}
 	bob.wantClose(4009)
+}
+
+// What is published to a user while it signs in comes after the acknowledgement,
+// without which pusher-js has no place for it.
+func TestPusherSignInFirst(t *testing.T) {
+	a := tenant("a")
+	s := newTest(t, tenants(a))
+	data := `{"id":"ann","user_info":{},"more":"` + strings.Repeat("x", 30000) + `"}` // which takes a while to write
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		h := s.apps.byID("a").hub
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				h.PublishClients(nil, []string{"ann"}, &message{protocol.Event{Name: "e", Data: []byte("1")}}, nil)
+			}
+		}
+	}()
+	for range 50 {
+		p := s.pusher(a)
+		p.ask(p.signInText(data), signedInText(data))
+		p.Close()
+	}
+	close(stop)
+	<-done
+}
+
+// Who asks for too much at once is refused before it is done, and nobody else
+// waits for it.
+func TestPusherAsksTooMuch(t *testing.T) {
+	a := tenant("a")
+	s := newTest(t, tenants(a))
+	p, other := s.pusher(a), s.pusher(a)
+	go func() {
+		for range 3 * askBurst {
+			if p.WriteMessage(websocket.TextMessage, []byte(subscribeText("x", "", ""))) != nil {
+				return
+			}
+		}
+	}()
+	granted := 0
+	for range 3 * askBurst {
+		switch _, text := p.next(); {
+		case text == subscribedText("x"):
+			granted++
+		case !strings.Contains(text, `"LimitReached"`) || !strings.Contains(text, `429`):
+			t.Fatal(text)
+		}
+	}
+	if granted < askBurst || granted == 3*askBurst {
+		t.Errorf("%d of %d were granted", granted, 3*askBurst)
+	}
+	other.subscribe("x")
+	s.mark("x", p, other)
+	soon(t, "it may ask again", func() bool {
+		p.send(subscribeText("y", "", ""))
+		_, text := p.next()
+		return text == subscribedText("y")
+	})
 }

@@ -33,3 +33,18 @@ func (q *quota) take(rate int, now time.Time) (wait time.Duration, ok bool) {
 		}
 	}
 }
+
+// debt bounds how much work is done for somebody: it is known only when it is
+// done, so whoever has gone beyond a burst waits until that is made up for. The
+// zero value owes nothing. One goroutine at a time may use it.
+type debt struct{ until int64 } // nanoseconds after began when nothing is owed
+
+// high reports whether more is owed than burst, at rate a second.
+func (d *debt) high(rate, burst int, now time.Time) bool {
+	return d.until-int64(now.Sub(began)) > int64(burst)*int64(time.Second)/int64(rate)
+}
+
+// add adds work of a cost, which is paid at rate a second.
+func (d *debt) add(cost, rate int, now time.Time) {
+	d.until = max(d.until, int64(now.Sub(began))) + int64(cost)*int64(time.Second)/int64(rate)
+}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"stentor/gateway/webhook"
 	"stentor/protocol"
 )
 
@@ -228,10 +229,12 @@ func (a App) validate(fault faultFunc) {
 func (w Webhook) validate(fault faultFunc) {
 	if u, err := url.Parse(w.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		fault("url", "%q is no http or https URL", w.URL)
+	} else if strings.Contains(w.URL, masked) {
+		fault("url", "has %s, which checkconfig prints in place of a secret: put the secret itself here", masked)
 	}
 	for _, name := range w.Events {
-		if !slices.Contains(webhookEvents, name) {
-			fault("events", "there is no event %q: use some of %s, or leave events out for all", name, strings.Join(webhookEvents, ", "))
+		if !slices.Contains(webhook.Names, name) {
+			fault("events", "there is no event %q: use some of %s, or leave events out for all but subscription_count", name, strings.Join(webhook.Names, ", "))
 		}
 	}
 }

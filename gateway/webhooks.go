@@ -30,16 +30,12 @@ func (g *Gateway) openHooks(a App) error {
 
 // setHooks has the queue know what an app wants to be told.
 func (g *Gateway) setHooks(a *app) {
-	s := a.settings()
-	if err := g.openHooks(s.App); err != nil { // at the start it would have been refused
-		g.log.Error("the webhooks of an app cannot be sent", "app", a.id, "error", err)
-	}
 	q := g.hooks.Load()
 	if q == nil {
 		return
 	}
 	var list []webhook.Endpoint
-	for _, w := range s.Webhooks {
+	for _, w := range a.settings().Webhooks {
 		list = append(list, webhook.Endpoint{URL: w.URL, Events: w.Events, ChannelPrefix: w.ChannelPrefix, Batch: w.Batch})
 	}
 	q.Set(a.id, a.signHook, list)

@@ -13,8 +13,8 @@ type Observer interface {
 	// subscription, Parted that its last has ended.
 	Joined(channel, user string)
 	Parted(channel, user string)
-	// Counted tells how many subscribers a channel has after one came or went.
-	// Alone of all it is called without a lock: two may come in either order.
+	// Counted tells how many subscribers a channel has after one came or went. Two
+	// that go at once may be told of in either order.
 	Counted(channel string, n int)
 	// Online tells that a user has its first client, Offline that it has lost
 	// its last.

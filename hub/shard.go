@@ -13,6 +13,7 @@ type shard struct {
 	index int    // fixed
 	work  func() // fixed; s.deliverAll
 
+	// mu is taken after a channel's lock, and before that of a table of users.
 	mu    sync.Mutex
 	slots []*Client // by Client.slot; nil is free
 	free  []uint32  // free slots

@@ -23,15 +23,17 @@ func AppendEstablished(b []byte, socketID string, activity time.Duration) []byte
 	return end(append(b, '}'), n)
 }
 
-// AppendPing appends the question whether the client is there.
-func AppendPing(b []byte) []byte { return append(b, `{"event":"pusher:ping","data":"{}"}`...) }
-
-// AppendPong appends the answer to that question.
+// AppendPong appends the answer to a ping.
 func AppendPong(b []byte) []byte { return append(b, `{"event":"pusher:pong","data":"{}"}`...) }
 
-// AppendError appends an error. "data" is an object.
+// AppendError appends an error. "data" is an object. A channel that breaks the
+// rules for names is not repeated.
 func AppendError(b []byte, e *Error) []byte {
-	b = append(head(b, "pusher:error", e.Channel), `,"data":{"code":`...)
+	channel := e.Channel
+	if CheckChannel(channel, 0) != nil {
+		channel = ""
+	}
+	b = append(head(b, "pusher:error", channel), `,"data":{"code":`...)
 	if e.Code == 0 {
 		b = append(b, "null"...)
 	} else {

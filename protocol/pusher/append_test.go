@@ -30,7 +30,6 @@ func TestMessagesToClients(t *testing.T) {
 		{`{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\",\"activity_timeout\":1}"}`,
 			AppendEstablished(nil, "1.2", 1999*time.Millisecond)},
 		{`{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\",\"activity_timeout\":1}"}`, AppendEstablished(nil, "1.2", 0)},
-		{`{"event":"pusher:ping","data":"{}"}`, AppendPing(nil)},
 		{`{"event":"pusher:pong","data":"{}"}`, AppendPong(nil)},
 		{`{"event":"pusher:error","data":{"code":4301,"message":"a \"word\""}}`, AppendError(nil, &Error{4301, `a "word"`, ""})},
 		{`{"event":"pusher:error","channel":"private-a","data":{"code":null,"message":""}}`, AppendError(nil, &Error{0, "", "private-a"})},

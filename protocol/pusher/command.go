@@ -124,7 +124,7 @@ func parseData(typ Type, name string, data []byte) (Command, error) {
 		read(&c.UserData, 3, stringField)
 	}
 	if err != nil {
-		return Command{}, &Error{Message: name + ": " + err.Error(), Channel: named(c.Channel)}
+		return Command{}, &Error{Message: name + ": " + err.Error(), Channel: c.Channel}
 	}
 	return c, nil
 }
@@ -136,7 +136,7 @@ func clientEvent(name string, channel, data []byte) (Command, error) {
 		err = protocol.CheckEvent(name)
 	}
 	if err != nil {
-		return Command{}, &Error{Message: fmt.Sprintf("%.60q: %v", name, err), Channel: named(to)}
+		return Command{}, &Error{Message: fmt.Sprintf("%.60q: %v", name, err), Channel: to}
 	}
 	ev := protocol.Event{Name: name}
 	switch {
@@ -149,14 +149,6 @@ func clientEvent(name string, channel, data []byte) (Command, error) {
 		ev.Data = bytes.Clone(data)
 	}
 	return Command{Type: ClientEvent, Channel: to, Event: ev}, nil
-}
-
-// named returns a channel's name if an error should repeat it.
-func named(channel string) string {
-	if len(channel) > protocol.MaxChannelName {
-		return ""
-	}
-	return channel
 }
 
 // EventData makes an event's data of the string that Pusher clients and

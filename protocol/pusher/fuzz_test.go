@@ -130,8 +130,8 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%q: %+v, error %v", before, c, err)
 			}
 			want := map[string]any{"event": "pusher:error", "data": map[string]any{"code": nil, "message": valid(e.Message)}}
-			if e.Channel != "" {
-				want["channel"] = e.Channel
+			if channel := repeated(e.Channel); channel != "" {
+				want["channel"] = channel
 			}
 			compare(t, AppendError(nil, e), want)
 			return
@@ -558,7 +558,7 @@ func FuzzAppend(f *testing.F) {
 		if n != 0 {
 			code = number(n)
 		}
-		compare(t, AppendError(nil, &Error{n, user, channel}), frame("pusher:error", channel, m{"code": code, "message": valid(user)}))
+		compare(t, AppendError(nil, &Error{n, user, channel}), frame("pusher:error", repeated(channel), m{"code": code, "message": valid(user)}))
 		compare(t, AppendSubscriptionError(nil, channel, name, user, n), frame("pusher:subscription_error", channel,
 			m{"type": valid(name), "error": valid(user), "status": number(n)}))
 		compare(t, AppendSubscribed(nil, channel), frame("pusher_internal:subscription_succeeded", channel, m{}))

@@ -83,6 +83,16 @@ func CheckBody(query url.Values, body []byte) error {
 	return nil
 }
 
+// SignsBody reports whether a query has the sum of a body.
+func SignsBody(query url.Values) bool {
+	for name := range query {
+		if strings.EqualFold(name, "body_md5") {
+			return true
+		}
+	}
+	return false
+}
+
 // SignRequest returns the query with what shows that the request is the app's.
 // There must be a secret.
 func (k Keys) SignRequest(method, path string, query url.Values, body []byte, now time.Time) url.Values {

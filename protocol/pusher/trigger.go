@@ -120,8 +120,7 @@ func ParseLegacy(channel string, query url.Values, body []byte, l Limits) (Trigg
 	if err == nil {
 		err = t.event(query.Get("name"), string(body), l)
 	}
-	if err == nil && query.Has("socket_id") {
-		t.SocketID = query.Get("socket_id")
+	if t.SocketID = query.Get("socket_id"); err == nil && t.SocketID != "" {
 		err = CheckSocketID(t.SocketID)
 	}
 	if err == nil {
@@ -165,8 +164,10 @@ func parseTrigger(b []byte, l Limits, batch bool) (t Trigger, err error) {
 		if t.SocketID, err = stringField("socket_id", v[4]); err != nil {
 			return t, err
 		}
-		if err := CheckSocketID(t.SocketID); err != nil {
-			return t, err
+		if t.SocketID != "" { // backends pass on what they have been sent
+			if err := CheckSocketID(t.SocketID); err != nil {
+				return t, err
+			}
 		}
 	}
 	info, err := stringOrNone("info", v[5])
