@@ -23,10 +23,10 @@ type pusherClient struct {
 }
 
 // Subscribing and signing in cost about as much as the answer is long. A client
-// may ask for this at once, and then for so much a second: a thousand channels, or
-// forty full presence channels.
+// may ask for a burst at once, thousands of channels or eighty presence channels as
+// full as they may be by default, and then for so much a second.
 const (
-	askBurst = 4000 // answers of up to a kilobyte
+	askBurst = 8000 // answers of up to a kilobyte
 	askRate  = 1000
 )
 
