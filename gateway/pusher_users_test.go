@@ -376,7 +376,9 @@ func TestPusherAsksTooMuch(t *testing.T) {
 	a := tenant("a")
 	s := newTest(t, tenants(a))
 	p, other := s.pusher(a), s.pusher(a)
+	sent := make(chan struct{})
 	go func() {
+		defer close(sent)
 		for range 3 * askBurst {
 			if p.WriteMessage(websocket.TextMessage, []byte(subscribeText("x", "", ""))) != nil {
 				return
@@ -392,6 +394,7 @@ func TestPusherAsksTooMuch(t *testing.T) {
 			t.Fatal(text)
 		}
 	}
+	<-sent
 	if granted < askBurst || granted == 3*askBurst {
 		t.Errorf("%d of %d were granted", granted, 3*askBurst)
 	}

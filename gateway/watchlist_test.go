@@ -242,8 +242,8 @@ func TestWatchlistSettles(t *testing.T) {
 	soon(t, "all have gone but for those that stay", func() bool { return h.Clients() == int64(1+len(stay)) })
 	w := &s.apps.byID("a").watch
 	soon(t, "all is told", func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
+		w.noted.Lock()
+		defer w.noted.Unlock()
 		return !w.working
 	})
 	p.send(`{"event":"pusher:ping"}`)
