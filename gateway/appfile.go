@@ -52,8 +52,9 @@ func appFiles(dir string) (list []string, err error) {
 	return list, err
 }
 
-// maxAppFile bounds a file of an app, in bytes.
-const maxAppFile = 1 << 20
+// maxAppFile bounds a file of an app, in bytes: reading YAML takes a time that
+// grows with the square of the number of keys.
+const maxAppFile = 64 << 10
 
 // readAppFile returns the text of an app's file.
 func readAppFile(path string) ([]byte, error) {

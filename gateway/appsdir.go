@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -142,7 +143,17 @@ func (d *appsDir) refuse(path string, f *appFile, err error) {
 	if f.live != nil {
 		what = "an app keeps the settings that it had: its file cannot be used"
 	}
-	d.gateway.log.Error(what, "file", path, "error", err)
+	d.gateway.log.Error(what, "file", path, "error", brief(err))
+}
+
+// brief returns an error's text, of which a file may make a long one.
+func brief(err error) string {
+	const most = 1000
+	text := err.Error()
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + " ..."
 }
 
 // complain tells, once, that the folder cannot be read.

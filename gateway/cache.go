@@ -29,6 +29,8 @@ type cachePart struct {
 	kept  map[string]*list.Element
 	order list.List // of *keptEvent, the oldest in front: all are kept for the same time
 	bytes int
+
+	missed map[string]time.Time // when the backend was told last that a channel keeps nothing
 }
 
 type keptEvent struct {
@@ -141,18 +143,32 @@ func (c *cache) subscribe(cl *client, channel string, acknowledge func(hub.Subsc
 			frame = k.message.Encode(cl.Class(), hub.Target{Channel: channel, Offset: s.Offset})
 		}
 		if frame == nil {
-			cl.cacheMissed(channel)
+			if cl.Class() == classPusher {
+				cl.write(pusher.AppendCacheMiss(nil, channel))
+			}
+			if p.tellsMiss(channel, time.Now()) {
+				cl.as.app.tell(webhook.Event{Name: webhook.CacheMiss, Channel: channel})
+			}
 			return
 		}
 		cl.conn.Send(frame, 1, engine.Guard{})
 	})
 }
 
-// cacheMissed tells that a cache channel keeps nothing: to a client whose dialect
-// has a word for it, and to the backend, which may publish then.
-func (c *client) cacheMissed(channel string) {
-	if c.Class() == classPusher {
-		c.write(pusher.AppendCacheMiss(nil, channel))
+const (
+	missEvery = time.Second // between two that the backend is told of a channel
+	missKept  = 1024
+)
+
+// tellsMiss reports whether the backend, which may publish then, is to be told
+// that a channel keeps nothing: not each time if many ask. mu is held.
+func (p *cachePart) tellsMiss(channel string, now time.Time) bool {
+	if last, ok := p.missed[channel]; ok && now.Sub(last) < missEvery {
+		return false
 	}
-	c.as.app.tell(webhook.Event{Name: webhook.CacheMiss, Channel: channel})
+	if p.missed == nil || len(p.missed) >= missKept {
+		p.missed = map[string]time.Time{}
+	}
+	p.missed[channel] = now
+	return true
 }

@@ -118,3 +118,27 @@ func TestCacheBytes(t *testing.T) {
 		t.Errorf("%d events are left of %d", now, events)
 	}
 }
+
+// A backend is told once a second that a channel keeps nothing.
+func TestCacheMiss(t *testing.T) {
+	var p cachePart
+	now := time.Now()
+	for i, c := range []struct {
+		channel string
+		after   time.Duration
+		want    bool
+	}{
+		{"cache-x", 0, true}, {"cache-x", 0, false}, {"cache-y", 0, true}, {"cache-x", missEvery - 1, false},
+		{"cache-x", missEvery, true}, {"cache-x", 2*missEvery - 1, false}, {"cache-y", 2 * missEvery, true},
+	} {
+		if got := p.tellsMiss(c.channel, now.Add(c.after)); got != c.want {
+			t.Errorf("%d: %v, want %v", i, got, c.want)
+		}
+	}
+	for i := range 3 * missKept {
+		p.tellsMiss(fmt.Sprintf("cache-%d", i), now)
+	}
+	if n := len(p.missed); n > missKept {
+		t.Errorf("%d channels are remembered", n)
+	}
+}

@@ -46,7 +46,7 @@ func (d *appsDir) follow() {
 			w.renew()
 			settled := d.look(began)
 			// A folder that takes long to read is not read all the time.
-			rest := 4 * time.Since(began)
+			rest := min(4*time.Since(began), lookAnyway)
 			rested = time.Now().Add(rest)
 			if settled {
 				expect(max(d.every, rest))

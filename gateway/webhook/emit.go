@@ -9,30 +9,41 @@ import (
 
 const (
 	departAfter = 3 * time.Second
-	holdFor     = 10 * time.Second // a departure for which there is no room
+	returnAfter = 30 * time.Second // for those whose connections an earlier process had: clients take their time
 	departMost  = 1000             // departures told in one turn, so that the lock is free in between
+	departExtra = 128              // bytes that a waiting departure has in memory besides its names, about
 )
 
 // mark stands for a channel that is occupied or a member that is present, as
-// far as endpoints have been told.
+// far as an endpoint has been told.
 type mark struct {
 	channel string
 	user    string // empty: of the channel
 	member  bool
 }
 
-type appMark struct {
-	app string
+func (m mark) size() int64 { return int64(len(m.channel) + len(m.user) + departExtra) }
+
+func (m mark) clone() mark {
+	m.channel, m.user = strings.Clone(m.channel), strings.Clone(m.user)
+	return m
+}
+
+// endpointMark is a mark as the store knows it.
+type endpointMark struct {
+	prefix string // the endpoint's
 	mark
 }
 
-// departure is a channel_vacated or member_removed that waits.
+// departure is a channel_vacated or member_removed that waits for its time, or
+// for room.
 type departure struct {
-	app  *app
-	mark mark
-	due  time.Time
-	in   *list.List
-	elem *list.Element
+	ep     *endpoint
+	mark   mark
+	due    time.Time
+	untold bool // the endpoint has not been told of the arrival; the store has no mark
+	in     *list.List
+	elem   *list.Element
 }
 
 // Emit tells the endpoints of an app that want it of an event. It does not
@@ -43,37 +54,20 @@ func (q *Queue) Emit(name string, e Event) {
 	if !ok || !q.wants(name, k, e.Channel) || len(e.Channel)+len(e.User)+len(name) > maxNames {
 		return
 	}
-	e.Channel = strings.Clone(e.Channel) // it may be part of something large
-	m := mark{channel: e.Channel}
-	if k == added || k == removed {
-		if e.User == "" {
-			return // nobody
+	if k <= removed {
+		if (k == added || k == removed) == (e.User != "") {
+			q.emitPair(name, k, mark{e.Channel, e.User, k == added || k == removed})
 		}
-		m.member, m.user = true, strings.Clone(e.User)
+		return
 	}
-	departs := k == vacated || k == removed
-	var body []byte
-	if !departs {
-		body = encode(k, e)
-	}
+	body := encode(k, e)
+	e.Channel = strings.Clone(e.Channel) // it may be part of something large
 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	a := q.apps[name]
 	if a == nil || q.closed {
 		return
-	}
-	if k <= removed {
-		if !a.tracks(m) {
-			return // Set has just changed what is wanted
-		}
-		if departs {
-			q.departLocked(a, m)
-			return
-		}
-		if !q.arriveLocked(a, m) {
-			return
-		}
 	}
 	for _, ep := range a.endpoints {
 		if anyWants(ep.filters, k.set(), e.Channel) {
@@ -82,62 +76,140 @@ func (q *Queue) Emit(name string, e Event) {
 	}
 }
 
-// arriveLocked notes an arrival and reports whether it is to be told.
-func (q *Queue) arriveLocked(a *app, m mark) bool {
-	d, known := a.marks[m]
-	if d != nil {
-		d.in.Remove(d.elem)
-		a.marks[m] = nil
+// emitPair is Emit for arrivals and departures.
+func (q *Queue) emitPair(name string, k kind, m mark) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a := q.apps[name]
+	if a == nil || q.closed {
+		return
 	}
-	if !known {
-		a.marks[m] = nil
-		q.markLocked(a, m, true)
+	for _, ep := range a.endpoints {
+		switch {
+		case !ep.tracks(m):
+		case k == vacated || k == removed:
+			q.departLocked(ep, m)
+		default:
+			q.arriveLocked(ep, k, m)
+		}
 	}
-	return !known
 }
 
-// departLocked lets a departure wait.
-func (q *Queue) departLocked(a *app, m mark) {
-	d, known := a.marks[m]
+// arriveLocked tells an endpoint of an arrival, unless it knows. If there is no
+// room for the event or, later, for the departure, the arrival is dropped and
+// leaves no mark.
+func (q *Queue) arriveLocked(ep *endpoint, k kind, m mark) {
+	d, known := ep.marks[m]
+	switch {
+	case d != nil && d.untold:
+		q.unmarkLocked(ep, m)
+	case d != nil:
+		q.callOffLocked(d)
+		ep.marks[d.mark] = nil
+		return
+	case known:
+		return
+	}
+	if !q.roomLocked(ep, int(m.size())) || ep.departing >= q.maxBacklog || ep.departBytes+m.size() > q.maxBytes {
+		q.overflowLocked(ep)
+		return
+	}
+	m = m.clone() // it may be part of something large
+	if anyWants(ep.filters, k.set(), m.channel) &&
+		!q.admitLocked(ep, m.channel, encode(k, Event{Channel: m.channel, User: m.user})) {
+		return
+	}
+	ep.marks[m] = nil
+	q.markLocked(ep, m, true)
+}
+
+// departLocked lets a departure wait. That of which an endpoint knows no arrival
+// may be news to it, if it has asked who is there: it is taken, but only if
+// there is much room, so that it is never in the way of what belongs together.
+func (q *Queue) departLocked(ep *endpoint, m mark) {
+	d, known := ep.marks[m]
 	if d != nil {
 		return
 	}
-	if !known { // nobody has told the arrival, but the departure is to survive a crash
-		q.markLocked(a, m, true)
+	if !known && (!q.roomLocked(ep, int(m.size())) || max(ep.departing, ep.backlog) > q.maxBacklog/2 || max(ep.departBytes, ep.bytes) > q.maxBytes/2) {
+		q.overflowLocked(ep)
+		return
 	}
-	d = &departure{app: a, mark: m}
-	a.marks[m] = d
-	q.putLocked(d, &q.waiting, departAfter)
-	if q.waiting.Len() == 1 {
+	m = m.clone()
+	d = &departure{mark: m, untold: !known}
+	q.waitLocked(ep, d, &q.waiting, departAfter)
+}
+
+// waitLocked puts a departure into a list of those that all wait for so long.
+func (q *Queue) waitLocked(ep *endpoint, d *departure, in *list.List, wait time.Duration) {
+	d.ep, d.due = ep, time.Now().Add(wait)
+	ep.marks[d.mark] = d
+	ep.departing++
+	ep.departBytes += d.mark.size()
+	d.put(in)
+	if in.Len() == 1 {
 		q.kick()
 	}
 }
 
-// putLocked puts a departure at the end of a list.
-func (q *Queue) putLocked(d *departure, in *list.List, wait time.Duration) {
+// put puts a departure at the end of a list.
+func (d *departure) put(in *list.List) {
 	if d.in != nil {
 		d.in.Remove(d.elem)
 	}
-	d.due, d.in, d.elem = time.Now().Add(wait), in, in.PushBack(d)
+	d.in, d.elem = in, in.PushBack(d)
 }
 
-// departuresLocked tells the departures that are due, some of them at most, and
-// returns when the next is; zero: there is none.
+// callOffLocked ends a departure's wait.
+func (q *Queue) callOffLocked(d *departure) {
+	d.in.Remove(d.elem)
+	d.ep.departing--
+	d.ep.departBytes -= d.mark.size()
+}
+
+// departuresLocked tells the departures that are due, some of them at most:
+// first those for which there was no room. It returns when the next is due;
+// zero: there is none. For those that are held, run is woken when there is room.
 func (q *Queue) departuresLocked() (next time.Time) {
 	now := time.Now()
 	left := departMost
-	for _, in := range []*list.List{&q.held, &q.waiting} {
-		for in.Len() > 0 {
+	for ep := range q.holding {
+		for ep.held.Len() > 0 && left > 0 && q.tellDepartureLocked(ep.held.Front().Value.(*departure)) {
+			left--
+		}
+		if ep.held.Len() == 0 {
+			delete(q.holding, ep)
+		}
+	}
+	for _, in := range []*list.List{&q.waiting, &q.left} {
+		for in.Len() > 0 && left > 0 {
 			d := in.Front().Value.(*departure)
-			if d.due.After(now) || left == 0 {
+			if d.due.After(now) {
 				next = sooner(next, d.due)
 				break
 			}
 			left--
-			q.tellDepartureLocked(d)
+			q.dueLocked(d)
 		}
 	}
+	if left == 0 {
+		return now
+	}
 	return next
+}
+
+// dueLocked tells a departure or, if there is no room for it, holds it. That of
+// which the arrival was not told is dropped.
+func (q *Queue) dueLocked(d *departure) {
+	switch ep := d.ep; {
+	case ep.held.Len() == 0 && q.tellDepartureLocked(d):
+	case d.untold:
+		q.overflowLocked(ep)
+		q.unmarkLocked(ep, d.mark)
+	default:
+		d.put(&ep.held)
+		q.holding[ep] = struct{}{}
+	}
 }
 
 func sooner(a, b time.Time) time.Time {
@@ -147,83 +219,115 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-func (q *Queue) tellDepartureLocked(d *departure) {
-	a, k := d.app, vacated
-	if d.mark.member {
+// tellDepartureLocked reports whether there was room for it.
+func (q *Queue) tellDepartureLocked(d *departure) bool {
+	ep, m, k := d.ep, d.mark, vacated
+	if m.member {
 		k = removed
 	}
-	wanted, room := false, false
-	for _, ep := range a.endpoints {
-		if anyWants(ep.filters, k.set(), d.mark.channel) {
-			wanted = true
-			room = room || q.roomLocked(ep, len(d.mark.channel)+len(d.mark.user)+128)
+	if anyWants(ep.filters, k.set(), m.channel) {
+		if !q.spaceLocked(ep, int(m.size())) {
+			return false
 		}
+		q.addLocked(ep, m.channel, encode(k, Event{Channel: m.channel, User: m.user}))
 	}
-	if wanted && !room {
-		q.putLocked(d, &q.held, holdFor)
-		return
-	}
-	body := encode(k, Event{Channel: d.mark.channel, User: d.mark.user})
-	for _, ep := range a.endpoints {
-		if anyWants(ep.filters, k.set(), d.mark.channel) {
-			q.admitLocked(ep, d.mark.channel, body)
-		}
-	}
-	q.unmarkLocked(a, d.mark)
+	q.unmarkLocked(ep, m)
+	return true
 }
 
 // unmarkLocked forgets a channel or member.
-func (q *Queue) unmarkLocked(a *app, m mark) {
-	if d := a.marks[m]; d != nil {
-		d.in.Remove(d.elem)
+func (q *Queue) unmarkLocked(ep *endpoint, m mark) {
+	d := ep.marks[m]
+	if d != nil {
+		q.callOffLocked(d)
 	}
-	delete(a.marks, m)
-	q.markLocked(a, m, false)
+	delete(ep.marks, m)
+	if d == nil || !d.untold {
+		q.markLocked(ep, m, false)
+	}
 }
 
 // markLocked notes what the store is to be told of a mark.
-func (q *Queue) markLocked(a *app, m mark, there bool) {
+func (q *Queue) markLocked(ep *endpoint, m mark, there bool) {
 	if !q.volatile && !q.rewrite {
-		q.marks[appMark{a.name, m}] = there
+		q.marks[endpointMark{ep.prefix, m}] = there
 	}
 	q.kick()
 }
 
-// sortMarksLocked forgets marks that no endpoint asks for any more. Those that
-// are left of an earlier process, whose connections are gone, begin to depart:
-// members before their channels.
-func (q *Queue) sortMarksLocked(a *app) {
+// sortMarksLocked forgets marks for which an endpoint does not ask any more.
+// Those that are left of an earlier process, whose connections are gone, begin
+// to depart: members before their channels.
+func (q *Queue) sortMarksLocked(ep *endpoint) {
 	for _, member := range []bool{true, false} {
-		for m, d := range a.marks {
+		for m, d := range ep.marks {
 			switch {
 			case m.member != member:
-			case !a.tracks(m):
-				q.unmarkLocked(a, m)
-			case !a.set && d == nil:
-				q.departLocked(a, m)
+			case !ep.tracks(m):
+				q.unmarkLocked(ep, m)
+			case !ep.app.set && d == nil:
+				q.waitLocked(ep, &departure{mark: m}, &q.left, q.returnAfter)
 			}
 		}
 	}
 }
 
+// inheritLocked lets a new endpoint go on where one that is gone has stopped: a
+// backend that has moved is told who has left.
+func (q *Queue) inheritLocked(ep, gone *endpoint) {
+	for m, d := range gone.marks {
+		if _, known := ep.marks[m]; known || !ep.tracks(m) || d != nil && d.untold {
+			continue
+		}
+		ep.marks[m] = nil
+		q.markLocked(ep, m, true)
+		switch {
+		case d == nil:
+		case d.in == &q.left:
+			q.waitLocked(ep, &departure{mark: m}, &q.left, q.returnAfter)
+		default:
+			q.departLocked(ep, m)
+		}
+	}
+}
+
 // roomLocked reports whether an endpoint has room for an event of so many
-// bytes. Of the memory for what is not in the store, one endpoint never takes
-// more than it leaves: a flood that is faster than the disk harms its own app.
+// bytes: departures that are held go first.
 func (q *Queue) roomLocked(ep *endpoint, size int) bool {
+	return ep.held.Len() == 0 && q.spaceLocked(ep, size)
+}
+
+// spaceLocked does so for departures. Of the memory for what is not in the
+// store, one endpoint never takes more than it leaves: a flood that is faster
+// than the disk harms its own app.
+func (q *Queue) spaceLocked(ep *endpoint, size int) bool {
 	n := int64(size)
 	return ep.backlog < q.maxBacklog && ep.bytes+n <= q.maxBytes && ep.memory+n <= q.most-q.memory
 }
 
-// admitLocked lets an event wait for an endpoint, or drops it.
-func (q *Queue) admitLocked(ep *endpoint, channel string, body []byte) {
-	size := len(body) + len(channel) + 16 // about what it has in the store
-	if !q.roomLocked(ep, size) {
-		ep.overflow++
-		if ep.sayOverflow.now() {
-			q.sayLocked(slog.LevelWarn, "webhooks are dropped: too many wait for an endpoint", "app", ep.app.name, "url", ep.shown, "waiting", ep.backlog, "dropped", ep.overflow)
-		}
-		return
+// admitLocked lets an event wait for an endpoint, or drops it and returns false.
+func (q *Queue) admitLocked(ep *endpoint, channel string, body []byte) bool {
+	if !q.roomLocked(ep, itemSize(channel, body)) {
+		q.overflowLocked(ep)
+		return false
 	}
+	q.addLocked(ep, channel, body)
+	return true
+}
+
+// itemSize is about what an event has in the store.
+func itemSize(channel string, body []byte) int { return len(body) + len(channel) + 16 }
+
+// overflowLocked counts an event that is dropped.
+func (q *Queue) overflowLocked(ep *endpoint) {
+	ep.overflow++
+	if ep.sayOverflow.now() {
+		q.sayLocked(slog.LevelWarn, "webhooks are dropped: too many wait for an endpoint", "app", ep.app.name, "url", ep.shown, "waiting", ep.backlog, "dropped", ep.overflow)
+	}
+}
+
+func (q *Queue) addLocked(ep *endpoint, channel string, body []byte) {
+	size := itemSize(channel, body)
 	q.lastID++
 	it := &item{id: q.lastID, ms: time.Now().UnixMilli(), body: body, size: int32(size)}
 	ep.backlog++

@@ -97,45 +97,36 @@ func (q *Queue) Wants(app, event, channel string) bool {
 }
 
 func (q *Queue) wants(app string, k kind, channel string) bool {
-	table := q.filters.Load()
-	if table == nil {
-		table = q.makeFilters()
-	}
-	return anyWants((*table)[app], k.set(), channel)
+	q.filtersMu.RLock()
+	list := q.filters[app]
+	q.filtersMu.RUnlock()
+	return anyWants(list, k.set(), channel)
 }
 
-// makeFilters makes the table that wants reads, anew after each Set. An app's
-// filters in it have their kinds paired.
-func (q *Queue) makeFilters() *map[string][]filter {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	table := map[string][]filter{}
-	for name, a := range q.apps {
-		for _, ep := range a.endpoints {
-			for _, f := range ep.filters {
-				if !a.set || q.closed {
-					continue
-				}
-				f.kinds = f.kinds.paired()
-				table[name] = append(table[name], f)
-			}
+// setFilters says what wants answers for an app. Kinds are paired.
+func (q *Queue) setFilters(a *app) {
+	var list []filter
+	for _, ep := range a.endpoints {
+		for _, f := range ep.filters {
+			f.kinds = f.kinds.paired()
+			list = append(list, f)
 		}
 	}
-	q.filters.Store(&table)
-	return &table
+	q.filtersMu.Lock()
+	defer q.filtersMu.Unlock()
+	if list == nil {
+		delete(q.filters, a.name)
+	} else {
+		q.filters[a.name] = list
+	}
 }
 
-// tracks reports whether an endpoint of the app wants to know when the channel,
-// or a member of it, comes or goes.
-func (a *app) tracks(m mark) bool {
+// tracks reports whether an endpoint wants to know when the channel, or a member
+// of it, comes or goes.
+func (ep *endpoint) tracks(m mark) bool {
 	pair := channelPair
 	if m.member {
 		pair = memberPair
 	}
-	for _, ep := range a.endpoints {
-		if anyWants(ep.filters, pair, m.channel) {
-			return true
-		}
-	}
-	return false
+	return anyWants(ep.filters, pair, m.channel)
 }

@@ -199,7 +199,7 @@ func (s *store) copyFrom(from *store, renumber bool, log *slog.Logger) (n int, e
 	}
 	last := uint64(0)
 	if renumber {
-		if _, err := s.each(func(e stored) error { last = max(last, e.id); return nil }, func(string, mark) error { return nil }); err != nil {
+		if _, err := s.each(func(e stored) error { last = max(last, e.id); return nil }, func(string, string, mark) error { return nil }); err != nil {
 			return 0, err
 		}
 	}
@@ -211,8 +211,10 @@ func (s *store) copyFrom(from *store, renumber bool, log *slog.Logger) (n int, e
 		events = append(events, entry{eventKey(queuePrefix(string(e.app), string(e.url)), e.id), slices.Clone(e.value)})
 		bytes += len(e.value)
 		return room()
-	}, func(app string, m mark) error {
-		marks = append(marks, entry{markKey(app, m), []byte{}})
+	}, func(app, url string, m mark) error {
+		k := markKey(queuePrefix(app, url), m)
+		marks = append(marks, entry{k, []byte{}})
+		bytes += len(k)
 		return room()
 	})
 	if bad > 0 {

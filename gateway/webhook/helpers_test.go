@@ -242,14 +242,23 @@ func check(t testing.TB, q *Queue) {
 				t.Errorf("%s counts %d bytes in memory, there are %d", ep.url, ep.memory, inRAM)
 			}
 			memory += inRAM
+			departing, departBytes := 0, int64(0)
+			for m, d := range ep.marks {
+				if d == nil {
+					continue
+				}
+				departing++
+				departBytes += m.size()
+				if d.mark != m || d.ep != ep || d.elem.Value != d || d.in != &q.waiting && d.in != &q.left && (d.in != &ep.held || d.untold) {
+					t.Errorf("the departure of %v is wrong: %+v", m, d)
+				}
+			}
+			if _, holds := q.holding[ep]; holds != (ep.held.Len() > 0) || departing != ep.departing || departBytes != ep.departBytes {
+				t.Errorf("%s counts %d departures, %d bytes; there are %d, %d; %d are held", ep.url, ep.departing, ep.departBytes, departing, departBytes, ep.held.Len())
+			}
 			if items != ep.backlog || bytes != ep.bytes || unsaved != ep.unsaved || !q.closed && len(ep.ready)+len(ep.resting) != idle {
 				t.Errorf("%s counts %d events, %d bytes, %d unsaved; there are %d, %d, %d; %d lanes are ready, %d rest, of %d without a call", ep.url,
 					ep.backlog, ep.bytes, ep.unsaved, items, bytes, unsaved, len(ep.ready), len(ep.resting), idle)
-			}
-		}
-		for m, d := range a.marks {
-			if d != nil && (d.mark != m || d.elem == nil) {
-				t.Errorf("the departure of %v is of %v", m, d.mark)
 			}
 		}
 	}

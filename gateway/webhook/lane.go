@@ -3,6 +3,7 @@ package webhook
 import (
 	"cmp"
 	"container/heap"
+	"container/list"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -33,15 +34,19 @@ type endpoint struct {
 	// Guarded by Queue.mu.
 	filters []filter
 	batch   bool
-	gone    bool             // Set has left it out; the lanes are nil
-	lanes   map[string]*lane // by channel; those in which something waits
-	ready   []*lane          // can send, in turn
-	resting resting          // wait for a new try
-	calls   int              // under way
-	failing int              // calls that failed since one succeeded
-	pause   time.Time        // no call before
-	timer   *time.Timer      // for resting and pause; nil until needed
+	gone    bool                // Set has left it out; the lanes are nil
+	marks   map[mark]*departure // nil: not departing
+	held    list.List           // departures for which there was no room, oldest first
+	lanes   map[string]*lane    // by channel; those in which something waits
+	ready   []*lane             // can send, in turn
+	resting resting             // wait for a new try
+	calls   int                 // under way
+	failing int                 // calls that failed since one succeeded
+	pause   time.Time           // no call before
+	timer   *time.Timer         // for resting and pause; nil until needed
 
+	departing                            int   // departures, those that are held as well
+	departBytes                          int64 // which they have
 	backlog, unsaved                     int
 	bytes, memory                        int64 // of the backlog; of what of it is not in the store
 	delivered, failed, overflow, expired uint64
@@ -75,7 +80,7 @@ func (r *resting) Pop() any {
 }
 
 func newEndpoint(a *app, address string) *endpoint {
-	ep := &endpoint{app: a, url: address, shown: shown(address), prefix: queuePrefix(a.name, address), lanes: map[string]*lane{}}
+	ep := &endpoint{app: a, url: address, shown: shown(address), prefix: queuePrefix(a.name, address), marks: map[mark]*departure{}, lanes: map[string]*lane{}}
 	ep.ctx, ep.cancel = context.WithCancel(context.Background())
 	return ep
 }

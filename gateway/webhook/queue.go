@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,7 +16,7 @@ const (
 	defaultBacklog = 100_000
 	defaultBytes   = 64 << 20
 	maxMemory      = 64 << 20  // bytes of events that are not in the store
-	maxNames       = 16 << 10  // bytes of an app, URL, channel and user: the store's keys have a limit
+	maxNames       = 16_000    // bytes of an app and URL, and of an app, channel and user: the store's keys have a limit
 	orphanAfter    = time.Hour // what waits for apps that nobody has set by then is dropped
 )
 
@@ -33,7 +32,8 @@ type Queue struct {
 	store      *store // nil: there is none, everything is in memory only
 	epoch      time.Time
 
-	filters atomic.Pointer[map[string][]filter] // by app; nil: to be made anew
+	filtersMu sync.RWMutex        // taken under any other lock, mu as well
+	filters   map[string][]filter // by app; what is in a list does not change
 
 	wake  chan struct{} // holds one: there is something for run
 	quit  chan struct{} // closed by Close once no call is under way
@@ -44,26 +44,28 @@ type Queue struct {
 
 	// mu guards what follows, and all apps, endpoints, lanes and items. It may be
 	// taken under any other lock. It is never held across a system call.
-	mu       sync.Mutex
-	closed   bool
-	volatile bool // nothing can be stored until the next start
-	apps     map[string]*app
-	lastID   uint64
-	memory   int64     // bytes of items that are not in the store
-	most     int64     // of them; maxMemory
-	waiting  list.List // departures, in the order in which they are due
-	held     list.List // departures for which there was no room, likewise
-	orphans  time.Time // when apps that are not set are dropped; zero: there are none
-	messages []message
+	mu          sync.Mutex
+	closed      bool
+	volatile    bool // nothing can be stored until the next start
+	apps        map[string]*app
+	lastID      uint64
+	memory      int64                  // bytes of items that are not in the store
+	most        int64                  // of them; maxMemory
+	waiting     list.List              // departures, in the order in which they are due
+	returnAfter time.Duration          // returnAfter, but for tests
+	left        list.List              // likewise, of what an earlier process has left
+	holding     map[*endpoint]struct{} // those that hold departures
+	orphans     time.Time              // when apps that are not set are dropped; zero: there are none
+	messages    []message
 
 	// What run is to write.
-	fresh   []record         // emitted, in no lane yet
-	unsaved []record         // in lanes, but writing them has failed; some may be done
-	deletes []reference      // items in the store that are done
-	marks   map[appMark]bool // changed since the last commit; true: set
-	rewrite bool             // all marks are to be written: what the store has is unknown
-	retryAt time.Time        // no commit before, the last has failed
-	retry   time.Duration    // how long it was waited for that
+	fresh   []record              // emitted, in no lane yet
+	unsaved []record              // in lanes, but writing them has failed; some may be done
+	deletes []reference           // items in the store that are done
+	marks   map[endpointMark]bool // changed since the last commit; true: set
+	rewrite bool                  // all marks are to be written: too many have changed while nothing could be
+	retryAt time.Time             // no commit before, the last has failed
+	retry   time.Duration         // how long it was waited for that
 }
 
 // app is what is known of one.
@@ -72,7 +74,6 @@ type app struct {
 	sign      func(body []byte) (key, signature string)
 	set       bool // false: its endpoints are what an earlier process left, and wait for Set
 	endpoints []*endpoint
-	marks     map[mark]*departure // nil: not departing
 }
 
 // Open opens the store and takes over what earlier processes have left, which
@@ -80,18 +81,21 @@ type app struct {
 // queue works in memory only, and logs that.
 func Open(cfg Config) (*Queue, error) {
 	q := &Queue{
-		log:        cfg.Log,
-		client:     newClient(cfg.Client),
-		owned:      cfg.Client == nil,
-		maxBacklog: cmp.Or(cfg.MaxBacklog, defaultBacklog),
-		maxBytes:   cmp.Or(cfg.MaxBytes, defaultBytes),
-		most:       maxMemory,
-		epoch:      time.Now(),
-		wake:       make(chan struct{}, 1),
-		quit:       make(chan struct{}),
-		saved:      make(chan struct{}),
-		apps:       map[string]*app{},
-		marks:      map[appMark]bool{},
+		log:         cfg.Log,
+		client:      newClient(cfg.Client),
+		owned:       cfg.Client == nil,
+		maxBacklog:  cmp.Or(cfg.MaxBacklog, defaultBacklog),
+		maxBytes:    cmp.Or(cfg.MaxBytes, defaultBytes),
+		most:        maxMemory,
+		returnAfter: returnAfter,
+		epoch:       time.Now(),
+		wake:        make(chan struct{}, 1),
+		quit:        make(chan struct{}),
+		saved:       make(chan struct{}),
+		apps:        map[string]*app{},
+		filters:     map[string][]filter{},
+		holding:     map[*endpoint]struct{}{},
+		marks:       map[endpointMark]bool{},
 	}
 	if q.log == nil {
 		q.log = slog.Default()
@@ -123,20 +127,15 @@ func Open(cfg Config) (*Queue, error) {
 // load reads what waits in the store. Before run has started.
 func (q *Queue) load() error {
 	_, err := q.store.each(func(e stored) error {
-		a := q.appNamed(string(e.app))
-		ep := a.endpointAt(string(e.url))
-		if ep == nil {
-			ep = newEndpoint(a, string(e.url))
-			a.endpoints = append(a.endpoints, ep)
-		}
+		ep := q.endpointLeft(string(e.app), string(e.url))
 		it := &item{id: e.id, ms: e.ms, size: int32(len(e.value)), state: inStore}
 		ep.backlog++
 		ep.bytes += int64(it.size)
 		ep.append(string(e.channel), it)
 		q.lastID = max(q.lastID, e.id)
 		return nil
-	}, func(name string, m mark) error {
-		q.appNamed(name).marks[m] = nil
+	}, func(app, url string, m mark) error {
+		q.endpointLeft(app, url).marks[m] = nil
 		return nil
 	})
 	if len(q.apps) > 0 {
@@ -145,11 +144,22 @@ func (q *Queue) load() error {
 	return err
 }
 
+// endpointLeft returns an endpoint of an earlier process, a new one if need be.
+func (q *Queue) endpointLeft(app, url string) *endpoint {
+	a := q.appNamed(app)
+	ep := a.endpointAt(url)
+	if ep == nil {
+		ep = newEndpoint(a, url)
+		a.endpoints = append(a.endpoints, ep)
+	}
+	return ep
+}
+
 // appNamed returns an app, a new one if need be.
 func (q *Queue) appNamed(name string) *app {
 	a := q.apps[name]
 	if a == nil {
-		a = &app{name: name, marks: map[mark]*departure{}}
+		a = &app{name: name}
 		q.apps[name] = a
 	}
 	return a
@@ -178,6 +188,8 @@ func (q *Queue) Set(name string, sign func(body []byte) (key, signature string),
 	a.sign = sign
 	old := a.endpoints
 	a.endpoints = nil
+	var made []*endpoint
+	before := map[*endpoint][]filter{}
 	for _, e := range endpoints {
 		if len(name)+len(e.URL) > maxNames {
 			q.sayLocked(slog.LevelError, "a webhook's URL is too long, it is left out", "app", name, "bytes", len(e.URL))
@@ -187,21 +199,30 @@ func (q *Queue) Set(name string, sign func(body []byte) (key, signature string),
 		if ep == nil { // the first of this URL
 			if i := slices.IndexFunc(old, func(ep *endpoint) bool { return ep.url == e.URL }); i >= 0 {
 				ep = old[i]
+				before[ep] = ep.filters
 				ep.filters, ep.batch = nil, false
 				old = slices.Delete(old, i, i+1)
 			} else {
 				ep = newEndpoint(a, e.URL)
+				made = append(made, ep)
 			}
 			a.endpoints = append(a.endpoints, ep)
 		}
 		ep.filters = append(ep.filters, newFilter(e))
 		ep.batch = ep.batch || e.Batch
 	}
-	for _, ep := range old {
-		q.dropLocked(ep)
+	for _, gone := range old {
+		for _, ep := range made {
+			q.inheritLocked(ep, gone)
+		}
+		q.dropLocked(gone)
 	}
-	q.filters.Store(nil)
-	q.sortMarksLocked(a)
+	q.setFilters(a)
+	for _, ep := range a.endpoints {
+		if !a.set || !slices.Equal(ep.filters, before[ep]) {
+			q.sortMarksLocked(ep)
+		}
+	}
 	if len(a.endpoints) == 0 {
 		delete(q.apps, name)
 		return
@@ -231,6 +252,10 @@ func (q *Queue) dropLocked(ep *endpoint) {
 		}
 	}
 	ep.lanes, ep.ready, ep.resting = nil, nil, nil
+	for m := range ep.marks {
+		q.unmarkLocked(ep, m)
+	}
+	delete(q.holding, ep)
 }
 
 // Stats returns how each endpoint fares, by app and URL.
@@ -260,7 +285,9 @@ func (q *Queue) Close() error {
 	q.mu.Lock()
 	first := !q.closed
 	q.closed = true
-	q.filters.Store(nil)
+	q.filtersMu.Lock()
+	q.filters = nil
+	q.filtersMu.Unlock()
 	for _, a := range q.apps {
 		for _, ep := range a.endpoints {
 			ep.cancel()

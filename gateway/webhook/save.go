@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	retryLeast = time.Second // after a commit that failed
-	retryMost  = 15 * time.Second
+	retryLeast  = time.Second // after a commit that failed
+	retryMost   = 15 * time.Second
+	mostChanges = 50_000 // of marks that are kept while nothing can be written
 )
 
 // state says where an item's JSON is.
@@ -61,6 +62,9 @@ func (q *Queue) finishLocked(ep *endpoint, it *item) {
 	case inMemory:
 		q.leaveMemoryLocked(ep, it)
 	case writing: // run sees it when the transaction is over
+	}
+	if len(q.holding) > 0 {
+		q.kick() // there is room
 	}
 }
 
@@ -161,7 +165,7 @@ func (q *Queue) takeLocked(fresh *[]record, ending bool) *change {
 	if q.rewrite {
 		c.allMarks = q.allMarksLocked()
 	}
-	q.unsaved, q.deletes, q.marks, q.rewrite = nil, nil, map[appMark]bool{}, false
+	q.unsaved, q.deletes, q.marks, q.rewrite = nil, nil, map[endpointMark]bool{}, false
 	if c.empty() {
 		q.retryAt = time.Time{}
 		return nil
@@ -169,14 +173,18 @@ func (q *Queue) takeLocked(fresh *[]record, ending bool) *change {
 	return c
 }
 
-func (q *Queue) allMarksLocked() [][]byte {
-	keys := [][]byte{}
+func (q *Queue) allMarksLocked() []endpointMark {
+	all := []endpointMark{}
 	for _, a := range q.apps {
-		for m := range a.marks {
-			keys = append(keys, markKey(a.name, m))
+		for _, ep := range a.endpoints {
+			for m, d := range ep.marks {
+				if d == nil || !d.untold {
+					all = append(all, endpointMark{ep.prefix, m})
+				}
+			}
 		}
 	}
-	return keys
+	return all
 }
 
 // settleLocked notes how a commit went. If it failed, the items go on in
@@ -205,6 +213,9 @@ func (q *Queue) settleLocked(c *change, err error) {
 			q.sayLocked(slog.LevelInfo, "webhooks are stored again", "file", q.store.path)
 		}
 		q.retry, q.retryAt = 0, time.Time{}
+		if len(q.holding) > 0 {
+			q.kick() // there is room in memory
+		}
 		return
 	}
 	if errors.Is(err, errDamaged) {
@@ -218,7 +229,15 @@ func (q *Queue) settleLocked(c *change, err error) {
 		q.sayLocked(slog.LevelError, "webhooks cannot be stored and are kept in memory: writing is tried again every few seconds", "file", q.store.path, "error", err)
 	}
 	q.deletes = append(c.deletes, q.deletes...)
-	q.marks, q.rewrite = map[appMark]bool{}, true
+	q.rewrite = c.allMarks != nil || len(c.marks)+len(q.marks) > mostChanges
+	if q.rewrite {
+		q.marks = map[endpointMark]bool{}
+	}
+	for m, there := range c.marks {
+		if _, newer := q.marks[m]; !newer && !q.rewrite {
+			q.marks[m] = there
+		}
+	}
 	q.retry = min(max(2*q.retry, retryLeast), retryMost)
 	q.retryAt = time.Now().Add(q.retry)
 }
@@ -258,9 +277,6 @@ func (q *Queue) orphansLocked() time.Time {
 		}
 		for _, ep := range a.endpoints {
 			q.dropLocked(ep)
-		}
-		for m := range a.marks {
-			q.unmarkLocked(a, m)
 		}
 		delete(q.apps, name)
 	}

@@ -129,8 +129,8 @@ func (s *store) close() error {
 type change struct {
 	puts     []record
 	deletes  []reference
-	marks    map[appMark]bool // true: set, false: gone
-	allMarks [][]byte         // if not nil: the keys of all there are, which replace what is in the store
+	marks    map[endpointMark]bool // true: set, false: gone
+	allMarks []endpointMark        // if not nil: all there are, which replace what is in the store
 }
 
 func (c *change) empty() bool {
@@ -151,11 +151,11 @@ func (s *store) apply(c *change) error {
 		events = append(events, entry{eventKey(r.ep.prefix, r.id), nil})
 	}
 	marks := make([]entry, 0, len(c.marks)+len(c.allMarks))
-	for _, k := range c.allMarks {
-		marks = append(marks, entry{k, []byte{}})
+	for _, m := range c.allMarks {
+		marks = append(marks, entry{markKey(m.prefix, m.mark), []byte{}})
 	}
 	for m, there := range c.marks {
-		e := entry{markKey(m.app, m.mark), nil}
+		e := entry{markKey(m.prefix, m.mark), nil}
 		if there {
 			e.value = []byte{}
 		}
@@ -221,7 +221,7 @@ type stored struct {
 // each tells what is in the store, the events of an endpoint in order, and
 // returns how many records it cannot understand. It reads every byte of what it
 // tells.
-func (s *store) each(event func(stored) error, marked func(app string, m mark) error) (bad int, err error) {
+func (s *store) each(event func(stored) error, marked func(app, url string, m mark) error) (bad int, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		events, marks := tx.Bucket(eventsBucket), tx.Bucket(marksBucket)
 		if events == nil || marks == nil {
@@ -242,12 +242,12 @@ func (s *store) each(event func(stored) error, marked func(app string, m mark) e
 			return err
 		}
 		return marks.ForEach(func(k, _ []byte) error {
-			app, m, ok := parseMarkKey(k)
+			app, url, m, ok := parseMarkKey(k)
 			if !ok {
 				bad++
 				return nil
 			}
-			return marked(app, m)
+			return marked(app, url, m)
 		})
 	})
 	return bad, err

@@ -100,13 +100,17 @@ func (q *Queue) unwritten() bool {
 	behind := len(q.fresh)+len(q.unsaved)+len(q.deletes)+len(q.marks) > 0 || q.rewrite
 	events, marks := 0, 0
 	for _, a := range q.apps {
-		marks += len(a.marks)
 		for _, ep := range a.endpoints {
 			events += ep.backlog
+			for _, d := range ep.marks {
+				if d == nil || !d.untold {
+					marks++
+				}
+			}
 		}
 	}
 	q.mu.Unlock()
-	_, err := q.store.each(func(stored) error { events--; return nil }, func(string, mark) error { marks--; return nil })
+	_, err := q.store.each(func(stored) error { events--; return nil }, func(string, string, mark) error { marks--; return nil })
 	return behind || err != nil || events != 0 || marks != 0
 }
 
@@ -293,6 +297,7 @@ func TestMarksSurviveAKill(t *testing.T) {
 	r.taken()
 
 	q := open(t, Config{Dir: dir})
+	q.returnAfter = departAfter
 	opened := time.Now()
 	q.Set("app", signer("s"), []Endpoint{{URL: url}})
 	q.Emit("app", Event{Name: ChannelOccupied, Channel: "back"})
@@ -332,6 +337,7 @@ func TestFullDisk(t *testing.T) {
 
 	r.setAnswer(nil)
 	q := open(t, Config{Dir: dir})
+	q.returnAfter = departAfter
 	q.Set("app", signer("s"), []Endpoint{{URL: url}})
 	soon(t, "all is delivered", func() bool { return q.Stats()[0].Backlog == 0 })
 	soon(t, "the channel is vacated", func() bool {
@@ -357,6 +363,15 @@ func TestNoDisk(t *testing.T) {
 	}
 }
 
+// distinct returns the bodies of calls: the same event has the same each time.
+func distinct(calls []delivery) map[string]bool {
+	set := map[string]bool{}
+	for _, d := range calls {
+		set[string(d.body)] = true
+	}
+	return set
+}
+
 // TestFullDiskAtStart: what waits in the store is sent all the same, and the
 // store used again once there is room.
 func TestFullDiskAtStart(t *testing.T) {
@@ -370,10 +385,10 @@ func TestFullDiskAtStart(t *testing.T) {
 	r.taken()
 	r.setAnswer(nil)
 	p = start(t, "no disk at all", dir, url)
-	soon(t, "all is delivered", func() bool { return len(r.all()) == 100 })
+	soon(t, "all is delivered", func() bool { return len(r.all()) >= 100 && len(distinct(r.all())) == 100 })
 	list := r.taken()
-	for c := range 10 {
-		same(t, "from the full disk", datas(list, fmt.Sprint("private-", c)), numbers(c, 100, 10))
+	for c := range 10 { // one may have come from the process that was killed, too
+		same(t, "from the full disk", slices.Compact(datas(list, fmt.Sprint("private-", c))), numbers(c, 100, 10))
 	}
 	p.do("room")
 	p.do("saved")
@@ -646,7 +661,7 @@ func TestSenselessRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
-	nothing := func(string, mark) error { return nil }
+	nothing := func(string, string, mark) error { return nil }
 	if bad, err := s.each(func(stored) error { return nil }, nothing); bad > 0 || err != nil {
 		t.Errorf("%d records still make no sense: %v", bad, err)
 	}
@@ -677,6 +692,7 @@ func TestSeveralProcesses(t *testing.T) {
 	r.setAnswer(nil)
 
 	next := open(t, Config{Dir: dir}) // has second's file, and third's content
+	next.returnAfter = departAfter
 	next.Set("app", signer("s"), []Endpoint{{URL: url, Batch: true}})
 	soon(t, "all is delivered", func() bool { return next.Stats()[0].Delivered >= 2503 })
 	list := r.taken()

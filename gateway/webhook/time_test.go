@@ -104,7 +104,7 @@ func TestHalfWanted(t *testing.T) {
 		join(q, "presence-a", "7")
 		part(q, "presence-a", "7")
 		after(r, departAfter+moment)
-		if n := len(q.apps["app"].marks); n != 1 {
+		if n := len(q.apps["app"].endpoints[0].marks); n != 1 {
 			t.Errorf("%d marks, want that of one channel", n)
 		}
 	})
@@ -149,18 +149,18 @@ func TestDeparturesAfterRestart(t *testing.T) {
 		join(q, "presence-a", "8")
 		come(q, "b")
 		q.Set("app", signer("other"), endpoints) // does not count anew
-		same(t, "before 3 s", after(r, departAfter-time.Second-moment), nil)
+		same(t, "before 30 s", after(r, returnAfter-time.Second-moment), nil)
 		got := after(r, 2*moment)
 		if !slices.Contains(got, "channel_vacated c") {
 			t.Errorf("%q lack what was departing", got)
 		}
 		got = slices.DeleteFunc(got, func(s string) bool { return s == "channel_vacated c" })
-		same(t, "after 3 s", got, []string{"member_removed presence-a 7", "channel_vacated presence-a"})
+		same(t, "after 30 s", got, []string{"member_removed presence-a 7", "channel_vacated presence-a"})
 		closed(t, q)
 
 		q = open(t, cfg)
 		q.Set("app", signer("s"), []Endpoint{{URL: here, ChannelPrefix: "b"}})
-		same(t, "of what is still wanted", after(r, departAfter+moment), []string{"channel_vacated b"})
+		same(t, "of what is still wanted", after(r, returnAfter+moment), []string{"channel_vacated b"})
 		closed(t, q)
 		q = open(t, cfg)
 		if len(q.apps) != 0 {
@@ -586,7 +586,7 @@ func TestFairness(t *testing.T) {
 			time.Sleep(moment)
 			synctest.Wait()
 			list := r.taken()
-			if i := slices.Index(datas(list, ""), "hello"); i < 0 || i > 2*batchEvents*maxCalls {
+			if i := slices.Index(datas(list, ""), "hello"); i < 0 || i > len(list)/2 { // calls of one time may be told in any order
 				t.Errorf("batch %v: it was told as number %d of %d", batch, i, len(list))
 			}
 		})

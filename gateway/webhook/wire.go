@@ -62,7 +62,7 @@ func payload(ms int64, events [][]byte) []byte {
 // numbers of eight bytes, big-endian:
 //
 //	event  app, URL, id -> milliseconds, channel, JSON to the end
-//	mark   app, 0 for a channel or 1 for a member, channel, user to the end -> nothing
+//	mark   app, URL, 0 for a channel or 1 for a member, channel, user to the end -> nothing
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -77,7 +77,7 @@ func cutText(b []byte) (text, rest []byte, ok bool) {
 	return b[used : used+int(n)], b[used+int(n):], true
 }
 
-// queuePrefix is what the keys of an endpoint's events begin with.
+// queuePrefix is what the keys of an endpoint's events and marks begin with.
 func queuePrefix(app, url string) string {
 	return string(appendText(appendText(nil, app), url))
 }
@@ -111,8 +111,8 @@ func parseEventValue(v []byte) (ms int64, channel, body []byte, ok bool) {
 	return int64(binary.BigEndian.Uint64(v)), channel, body, ok
 }
 
-func markKey(app string, m mark) []byte {
-	b := appendText(make([]byte, 0, len(app)+len(m.channel)+len(m.user)+16), app)
+func markKey(prefix string, m mark) []byte {
+	b := append(make([]byte, 0, len(prefix)+len(m.channel)+len(m.user)+8), prefix...)
 	if m.member {
 		b = append(b, 1)
 	} else {
@@ -121,13 +121,17 @@ func markKey(app string, m mark) []byte {
 	return append(appendText(b, m.channel), m.user...)
 }
 
-func parseMarkKey(k []byte) (app string, m mark, ok bool) {
+func parseMarkKey(k []byte) (app, url string, m mark, ok bool) {
 	name, k, ok := cutText(k)
+	if !ok {
+		return "", "", mark{}, false
+	}
+	address, k, ok := cutText(k)
 	if !ok || len(k) == 0 || k[0] > 1 {
-		return "", mark{}, false
+		return "", "", mark{}, false
 	}
 	m.member = k[0] == 1
 	channel, user, ok := cutText(k[1:])
 	m.channel, m.user = string(channel), string(user)
-	return string(name), m, ok && m.member == (m.user != "")
+	return string(name), string(address), m, ok && m.member == (m.user != "")
 }

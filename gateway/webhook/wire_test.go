@@ -39,8 +39,8 @@ func TestEncode(t *testing.T) {
 func FuzzRecords(f *testing.F) {
 	f.Add(eventKey(queuePrefix("app", "http://a/b"), 7))
 	f.Add(eventValue(1700000000123, "private-a", []byte(`{"name":"x"}`)))
-	f.Add(markKey("app", mark{channel: "a"}))
-	f.Add(markKey("app", mark{"presence-a", "7", true}))
+	f.Add(markKey(queuePrefix("app", here), mark{channel: "a"}))
+	f.Add(markKey(queuePrefix("app", here), mark{"presence-a", "7", true}))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -56,9 +56,9 @@ func FuzzRecords(f *testing.F) {
 				t.Errorf("%q became %q", b, v)
 			}
 		}
-		if app, m, ok := parseMarkKey(b); ok {
-			k := markKey(app, m)
-			if a, n, ok := parseMarkKey(k); !ok || a != app || n != m {
+		if app, url, m, ok := parseMarkKey(b); ok {
+			k := markKey(queuePrefix(app, url), m)
+			if a, u, n, ok := parseMarkKey(k); !ok || a != app || u != url || n != m {
 				t.Errorf("%q became %q", b, k)
 			}
 		}
