@@ -54,9 +54,13 @@ func (q *Queue) Emit(name string, e Event) {
 	if !ok || !q.wants(name, k, e.Channel) || len(e.Channel)+len(e.User)+len(name) > maxNames {
 		return
 	}
-	if k <= removed {
-		if (k == added || k == removed) == (e.User != "") {
-			q.emitPair(name, k, mark{e.Channel, e.User, k == added || k == removed})
+	switch k {
+	case occupied, vacated:
+		q.emitPair(name, k, mark{channel: e.Channel})
+		return
+	case added, removed:
+		if e.User != "" {
+			q.emitPair(name, k, mark{e.Channel, e.User, true})
 		}
 		return
 	}

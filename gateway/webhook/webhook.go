@@ -13,19 +13,31 @@
 // once, perhaps twice, each time with the same time_ms. What is lost in a crash
 // is what was emitted in the last few milliseconds.
 //
-// # Departures
+// # Arrivals and departures
 //
 // channel_vacated and member_removed wait three seconds. If the channel is
 // occupied or the member added again by then, both disappear. For that, and for
-// crashes, the store holds a mark for each channel and member of which
-// endpoints have been told that it is there. A mark goes in the transaction
-// that writes the departure. Thus a waiting departure needs no record of its
-// own: what is still marked at the next start has lost its connections, and is
-// told as gone three seconds after its app is set, unless somebody comes back
-// until then, of which nothing is told.
+// crashes, an endpoint has a mark for each channel and member of which it has
+// been told that it is there, or would have been if it wanted to hear of
+// arrivals. Marks are in the store; a mark goes in the transaction that writes
+// the departure. Thus a waiting departure needs no record of its own: what is
+// still marked at the next start has lost its connections, and is told as gone
+// thirty seconds after its app is set, unless somebody comes back until then, of
+// which nothing is told.
 //
-// If no endpoint has room for a departure, it goes on waiting: a backend that
-// never hears of it would believe in the channel for ever.
+// If an endpoint has no room for a departure, it goes on waiting, and what comes
+// after it is dropped until it has gone: a backend that never hears of it would
+// believe in the channel for ever. So that this has bounds, an arrival is taken
+// only if there is room for its event and for one more departure. If not, it is
+// dropped and leaves no mark. Who is there stays unknown to the endpoint until
+// it has gone and comes again: a backend that was told nothing for a while, and
+// one whose endpoint is new, should ask the HTTP API who is there. For its sake
+// a departure without a mark is told, too, but only if the endpoint has much
+// room both when it comes and when it is due; such a one is not in the store,
+// and an arrival that calls it off is told.
+//
+// An endpoint of another URL in the place of one that Set leaves out has its
+// marks.
 //
 // # Order
 //
@@ -49,8 +61,14 @@
 // full, say, events stay in memory and are sent from there, up to 64 MiB, of
 // which one endpoint has half at most; that is logged, and writing tried again
 // every few seconds. The store's file shrinks
-// at a start only, its free pages are used again. Marks are bounded by the
-// channels and members that there are.
+// at a start only, its free pages are used again.
+//
+// Arrivals are taken while fewer departures wait for the endpoint than events
+// may, by number and by bytes. Its marks are thus bounded by that number and the
+// channels and members that there are at a time. What an earlier process has
+// left is taken as it is. Of what an endpoint that is full drops, nothing is
+// kept or written. Departures that are held are looked at one by one from the
+// first, and only when there is room.
 //
 // # Restarts
 //
@@ -114,8 +132,8 @@ type Endpoint struct {
 type Config struct {
 	Dir        string       // folder of the store, made if it is missing
 	Log        *slog.Logger // nil: slog's default
-	MaxBacklog int          // events that may wait, for each endpoint; 100,000
-	MaxBytes   int64        // bytes that they may have; 64 MiB
+	MaxBacklog int          // events that may wait, for each endpoint, and departures until new arrivals are dropped; 100,000
+	MaxBytes   int64        // bytes that either may have; 64 MiB
 	Client     *http.Client // for calls, nil: one of its own; its CheckRedirect is not used
 }
 
