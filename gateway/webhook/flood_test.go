@@ -84,13 +84,15 @@ func TestFloodOfChannels(t *testing.T) {
 		}
 		time.Sleep(departAfter + moment)
 		synctest.Wait()
-		ep := q.apps["app"].endpoints[0]
-		if ep.held.Len() < 50 || ep.backlog != most || ep.overflow < 40_000-4*most {
-			t.Errorf("%d departures are held, %+v", ep.held.Len(), q.Stats()[0])
+		q.mu.Lock()
+		held := q.apps["app"].endpoints[0].held.Len()
+		q.mu.Unlock()
+		before := q.Stats()[0]
+		if held < 50 || before.Backlog != most || before.Overflow < 40_000-4*most {
+			t.Errorf("%d departures are held, %+v", held, before)
 		}
-		before := ep.overflow
 		q.Emit("app", said("private-a", "not before the departures"))
-		if ep.overflow != before+1 {
+		if q.Stats()[0].Overflow != before.Overflow+1 {
 			t.Error("an event was taken while departures are held")
 		}
 		check(t, q)
@@ -122,10 +124,12 @@ func TestFloodOfLongNames(t *testing.T) {
 			leave(q, channel)
 			synctest.Wait()
 		}
+		q.mu.Lock()
 		ep := q.apps["app"].endpoints[0]
 		if ep.departing < 40 || ep.departBytes > most || len(ep.marks) != ep.departing || ep.overflow == 0 {
 			t.Errorf("%d departures of %d bytes wait, of %d marks; %d dropped", ep.departing, ep.departBytes, len(ep.marks), ep.overflow)
 		}
+		q.mu.Unlock()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if there := inPairs(t, r.taken()); len(there) > 0 {

@@ -174,7 +174,13 @@ func (q *Queue) takeLocked(fresh *[]record, ending bool) *change {
 }
 
 func (q *Queue) allMarksLocked() []endpointMark {
-	all := []endpointMark{}
+	n := 0
+	for _, a := range q.apps {
+		for _, ep := range a.endpoints {
+			n += len(ep.marks)
+		}
+	}
+	all := make([]endpointMark, 0, n)
 	for _, a := range q.apps {
 		for _, ep := range a.endpoints {
 			for m, d := range ep.marks {
