@@ -156,7 +156,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 // 404 and 405. A path that the mux would clean is none of the API's.
 func ownErrors(mux *http.ServeMux, see string, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		nothing := notFound("there is nothing at %s: see %s", r.URL.Path, see)
+		nothing := notFound("there is nothing at %s: see %s", strings.ToValidUTF8(r.URL.Path, "\uFFFD"), see)
 		if p := r.URL.EscapedPath(); strings.TrimSuffix(p, "/") != path.Clean(p) {
 			refuse(w, r, nothing)
 			return

@@ -117,16 +117,16 @@ func (c *pusherClient) signIn(cmd *pusher.Command) error {
 		return refuse(errors.New("this connection has signed in as another user already: connect anew"))
 	}
 	c.proven.Store(true)
-	// Before anything that is published to the user: pusher-js has no channel for
-	// that until it has read this.
-	c.answer(pusher.AppendSignedIn(nil, cmd.UserData))
-	if a.hub.SignIn(&c.Client, u.ID) != nil {
+	// pusher-js has no channel for what is published to the user until it has read
+	// this.
+	text := pusher.AppendSignedIn(nil, cmd.UserData)
+	if a.hub.SignIn(&c.Client, u.ID, func() { c.answer(text) }) != nil {
 		return nil // it has gone
 	}
 	watch := u.Watchlist
 	u.Watchlist = nil
 	c.signed.Store(&u)
-	if !s.Watchlist || before != nil { // the first watchlist counts
+	if !s.Watchlist || len(watch) == 0 || before != nil { // the first watchlist counts
 		return nil
 	}
 	a.watch.enter(c, watch)

@@ -112,10 +112,13 @@ func (c *Client) User() string {
 }
 
 // SignIn gives a user to c, which had none when it was added. It may be called
-// again with the same user, without effect. The errors are ErrHasUser and ErrGone.
-func (h *Hub) SignIn(c *Client, user string) error {
+// again with the same user, without effect. acknowledge is called if there is no
+// error, once the user has c and before anything that is published to the user
+// from then on is delivered to c: what it sends to the client comes first. It must
+// not block, and must not call the Hub. The errors are ErrHasUser and ErrGone.
+func (h *Hub) SignIn(c *Client, user string, acknowledge func()) error {
 	s := c.shard
-	s.mu.Lock() // as long as it is held, nobody removes c
+	s.mu.Lock() // as long as it is held, nobody removes c, nor publishes to it alone
 	defer s.mu.Unlock()
 	switch u := c.user.Load(); {
 	case c.gone:
@@ -125,6 +128,7 @@ func (h *Hub) SignIn(c *Client, user string) error {
 	case u.id != user:
 		return ErrHasUser
 	}
+	acknowledge()
 	return nil
 }
 

@@ -138,7 +138,7 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("matched %d", r.Matched)
 	}
 	for range 2 {
-		if err := h.SignIn(&c.Client, "ann"); err != nil || c.User() != "ann" {
+		if err := h.SignIn(&c.Client, "ann", func() { c.note("<signed in>") }); err != nil || c.User() != "ann" {
 			t.Fatalf("%v, user %q", err, c.User())
 		}
 	}
@@ -146,14 +146,14 @@ func TestSignIn(t *testing.T) {
 	if r := h.PublishClients(nil, []string{"ann"}, text("b"), nil); r.Matched != 2 {
 		t.Errorf("matched %d", r.Matched)
 	}
-	if err := h.SignIn(&c.Client, "bob"); err != ErrHasUser || c.User() != "ann" {
+	if err := h.SignIn(&c.Client, "bob", func() { t.Error("acknowledged") }); err != ErrHasUser || c.User() != "ann" {
 		t.Errorf("%v, user %q", err, c.User())
 	}
 	if r := h.PublishAll(text("c"), &Options{ExceptUsers: []string{"ann"}}); r.Matched != 0 {
 		t.Errorf("matched %d", r.Matched)
 	}
 	settle(t, h)
-	if got := c.text(); got != "[0:b]" {
+	if got := c.text(); got != "<signed in><signed in>[0:b]" {
 		t.Errorf("received %s", got)
 	}
 	if !h.IsOnline("ann") || h.IsOnline("bob") {
@@ -162,11 +162,45 @@ func TestSignIn(t *testing.T) {
 	h.Remove(&c.Client)
 	h.Remove(&other.Client)
 	d.want(t, "offline ann")
-	if err := h.SignIn(&c.Client, "ann"); err != ErrGone {
+	if err := h.SignIn(&c.Client, "ann", func() {}); err != ErrGone {
 		t.Errorf("%v, want ErrGone", err)
 	}
 	if h.UserClients("ann") != nil || h.IsOnline("ann") || h.Clients() != 0 {
 		t.Errorf("%d clients left", h.Clients())
+	}
+}
+
+// What is published to a user reaches a client that signs in after its
+// acknowledgement, and all of it that begins later.
+func TestSignInOrder(t *testing.T) {
+	h := newTest(t, Config{})
+	for range 200 {
+		c := join(h, "")
+		var wg sync.WaitGroup
+		after := make(chan struct{})
+		wg.Go(func() {
+			for {
+				h.PublishClients(nil, []string{"ann"}, text("x"), nil)
+				select {
+				case <-after:
+					if r := h.PublishClients(nil, []string{"ann"}, text("last"), nil); r.Matched != 1 {
+						t.Errorf("%d clients of the user, want 1", r.Matched)
+					}
+					return
+				default:
+				}
+			}
+		})
+		h.SignIn(&c.Client, "ann", func() {
+			c.note("<signed in>")
+			close(after)
+		})
+		wg.Wait()
+		settle(t, h)
+		if got := c.text(); !strings.HasPrefix(got, "<signed in>") || !strings.HasSuffix(got, "[0:last]") {
+			t.Fatalf("received %.100s", got)
+		}
+		h.Remove(&c.Client)
 	}
 }
 
@@ -176,7 +210,7 @@ func TestSignInAndRemove(t *testing.T) {
 	for range 500 {
 		c := join(h, "")
 		var wg sync.WaitGroup
-		wg.Go(func() { h.SignIn(&c.Client, "ann") })
+		wg.Go(func() { h.SignIn(&c.Client, "ann", func() {}) })
 		wg.Go(func() { h.Remove(&c.Client) })
 		wg.Wait()
 		if h.UserClients("ann") != nil {
