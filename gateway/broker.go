@@ -59,11 +59,18 @@ func (local) publish(a *app, p publication) (r hub.Receipt) {
 			add(a.hub.Publish(ch, m, o))
 		}
 	}
-	if p.to.all {
+	switch {
+	case p.to.all:
 		add(a.hub.PublishAll(m, o))
-		return r
+	case len(p.to.users)+len(p.to.clients) > 0:
+		a.publishClients(p, o, add)
 	}
-	users := map[string]bool{}
+	return r
+}
+
+// publishClients publishes to users and to clients, each once.
+func (a *app) publishClients(p publication, o *hub.Options, add func(hub.Receipt)) {
+	users := make(map[string]bool, len(p.to.users))
 	shared := &sharedMessage{message: message{p.event}}
 	for _, user := range p.to.users {
 		if !users[user] {
@@ -72,9 +79,8 @@ func (local) publish(a *app, p publication) (r hub.Receipt) {
 		}
 	}
 	if clients := a.others(p.to.clients, users); len(clients) > 0 {
-		add(a.hub.PublishClients(clients, nil, m, o))
+		add(a.hub.PublishClients(clients, nil, &message{p.event}, o))
 	}
-	return r
 }
 
 // others finds clients by their ids, but for those of users.

@@ -73,6 +73,27 @@ func (c *serverCount) end(kind string, events int) (allocCount, error) {
 	return allocCount{Kind: kind, Mallocs: now - c.start - c.own, Events: events}, err
 }
 
+// publicationRuns is how many publications to nobody are counted.
+const publicationRuns = 200
+
+// publicationAllocs counts what a publication costs that reaches nobody: the HTTP
+// request, as good as all of it.
+func (b *bench) publicationAllocs(s *rig.Stentor) (none allocCount, err error) {
+	if err := s.PublishToNobody(b.plan.MessageSize); err != nil { // a first one costs more
+		return none, err
+	}
+	count, err := startCount(s)
+	if err != nil {
+		return none, err
+	}
+	for range publicationRuns {
+		if err := s.PublishToNobody(b.plan.MessageSize); err != nil {
+			return none, err
+		}
+	}
+	return count.end("publication", publicationRuns)
+}
+
 // measureLocal: allocations of the parser and of a running engine, in this
 // process.
 func (b *bench) measureLocal() error {

@@ -101,9 +101,9 @@ func (s *Stentor) request(method, url string, body []byte) ([]byte, error) {
 }
 
 // publication is a publication for the HTTP API.
-func publication(n, size int) map[string]any {
+func publication(to string, n, size int) map[string]any {
 	return map[string]any{
-		"to":   map[string]any{"channels": []string{channel}},
+		"to":   map[string]any{"channels": []string{to}},
 		"data": wire.Payload(n, size),
 	}
 }
@@ -114,11 +114,18 @@ type matched struct{ Matched int }
 // Publish publishes count messages from number first on, in one request, and
 // returns when it is answered. Each must be meant for subscribers clients.
 func (s *Stentor) Publish(first, count, size, subscribers int) error {
-	path, body := "/api/publish", any(publication(first, size))
+	return s.publish(channel, first, count, size, subscribers)
+}
+
+// PublishToNobody publishes a message that reaches nobody.
+func (s *Stentor) PublishToNobody(size int) error { return s.publish("nobody", 0, 1, size, 0) }
+
+func (s *Stentor) publish(to string, first, count, size, subscribers int) error {
+	path, body := "/api/publish", any(publication(to, first, size))
 	if count > 1 {
 		list := make([]any, count)
 		for i := range list {
-			list[i] = publication(first+i, size)
+			list[i] = publication(to, first+i, size)
 		}
 		path, body = "/api/publish/batch", map[string]any{"batch": list}
 	}
