@@ -1,3 +1,7 @@
+//go:build !race
+
+// With the race detector a sync.Pool, which encoding/json has, forgets at random.
+
 package pusher
 
 import (
