@@ -62,11 +62,7 @@ func (s *apps) forSecret(secret string) *app { return s.now.Load().bySecret[dige
 // the apps that are served. One whose id was served before is changed in place;
 // those whose id is not in the list are removed.
 func (g *Gateway) serveApps(list []App) {
-	for _, cfg := range list { // it may take a while: without the lock
-		if err := g.openHooks(cfg); err != nil { // at the start it would have been refused
-			g.log.Error("the webhooks of an app cannot be sent", "app", cfg.ID, "error", err)
-		}
-	}
+	late := g.openHooksLate(list) // it may take a while: without the lock
 	s := &g.apps
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,6 +99,9 @@ func (g *Gateway) serveApps(list []App) {
 			log.Info("an app is removed", "app", a.id)
 			removed = append(removed, a)
 		}
+	}
+	if late { // nobody has been told what they want
+		changed = apps
 	}
 	for _, a := range changed {
 		g.appChanged(a)

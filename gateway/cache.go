@@ -62,6 +62,9 @@ func (p *cachePart) put(channel string, m *sharedMessage, now time.Time) {
 		p.kept = map[string]*list.Element{}
 	}
 	k := &keptEvent{channel, m, now.Add(cacheTime)}
+	if k.size() > cacheBytes { // it would drive out all others
+		return
+	}
 	p.kept[channel] = p.order.PushBack(k)
 	p.bytes += k.size()
 	for e := p.order.Front(); p.bytes > cacheBytes || !now.Before(e.Value.(*keptEvent).until); e = p.order.Front() {
@@ -146,8 +149,8 @@ func (c *cache) subscribe(cl *client, channel string, acknowledge func(hub.Subsc
 			if cl.Class() == classPusher {
 				cl.write(pusher.AppendCacheMiss(nil, channel))
 			}
-			if p.tellsMiss(channel, time.Now()) {
-				cl.as.app.tell(webhook.Event{Name: webhook.CacheMiss, Channel: channel})
+			if a := cl.as.app; a.wants(webhook.CacheMiss, channel) && p.tellsMiss(channel, time.Now()) {
+				a.tell(webhook.Event{Name: webhook.CacheMiss, Channel: channel})
 			}
 			return
 		}

@@ -17,6 +17,7 @@ type pusherClient struct {
 	client
 	events quota                       // client events that it has sent
 	asked  debt                        // what subscribing and signing in has cost
+	slowed atomic.Bool                 // it is not read for a while
 	proven atomic.Bool                 // it has signed in, or subscribed with a signature
 	ends   uint32                      // Unix seconds, if it must by then; or 0
 	signed atomic.Pointer[pusher.User] // as which it has signed in; nil if it has not
@@ -24,23 +25,34 @@ type pusherClient struct {
 
 // Subscribing and signing in cost about as much as the answer is long. A client
 // may ask for a burst at once, thousands of channels or eighty presence channels as
-// full as they may be by default, and then for so much a second.
+// full as they may be by default, and then for so much a second: its socket is not
+// read any faster. What had been read is refused beyond two bursts.
 const (
 	askBurst = 8000 // answers of up to a kilobyte
 	askRate  = 1000
 )
 
-// charge refuses a client that asks for too much, before it is done.
+// charge counts a command that may cost much. The error refuses it.
 func (c *pusherClient) charge() error {
-	if !c.asked.high(askRate, askBurst, time.Now()) {
-		return nil
+	now := time.Now()
+	c.asked.add(1, askRate, now)
+	owed := c.asked.owed(askRate, now)
+	if owed > askBurst && !c.slowed.Swap(true) {
+		c.conn.Pause()
+		time.AfterFunc(time.Duration(owed-askBurst)*time.Second/askRate, func() {
+			c.slowed.Store(false)
+			c.conn.Resume()
+		})
 	}
-	return errors.New("too much is subscribed to, or signed in, at once: try again in a moment")
+	if owed > 2*askBurst {
+		return errors.New("too much is subscribed to, or signed in, at once: try again in a moment")
+	}
+	return nil
 }
 
-// answer writes what a client has asked for, and notes what it has cost.
+// answer writes what a client has asked for, and counts its length.
 func (c *pusherClient) answer(text []byte) {
-	c.asked.add(1+len(text)/1024, askRate, time.Now())
+	c.asked.add(len(text)/1024, askRate, time.Now())
 	c.write(text)
 }
 

@@ -90,9 +90,6 @@ func (g *Gateway) signed(f pusherFunc) http.Handler {
 		if err == nil && r.ContentLength != 0 && !pusher.SignsBody(query) {
 			err = textError(http.StatusUnauthorized, "the query has no body_md5, and there is a body")
 		}
-		if err == nil {
-			err = a.takeRequest(w.Header())
-		}
 		if err != nil {
 			writeText(w, r, err)
 			return
@@ -104,6 +101,9 @@ func (g *Gateway) signed(f pusherFunc) http.Handler {
 		}
 		var answer any
 		err = pusher.CheckBody(query, body)
+		if err == nil {
+			err = a.takeRequest(w.Header())
+		}
 		if err == nil {
 			answer, err = f(&pusherRequest{r, a, s, query, body})
 		}

@@ -34,17 +34,17 @@ func (q *quota) take(rate int, now time.Time) (wait time.Duration, ok bool) {
 	}
 }
 
-// debt bounds how much work is done for somebody: it is known only when it is
-// done, so whoever has gone beyond a burst waits until that is made up for. The
-// zero value owes nothing. One goroutine at a time may use it.
+// debt is how much work has been done for somebody lately, whose cost is known
+// only when it is done. The zero value is none. One goroutine at a time may use
+// it.
 type debt struct{ until int64 } // nanoseconds after began when nothing is owed
 
-// high reports whether more is owed than burst, at rate a second.
-func (d *debt) high(rate, burst int, now time.Time) bool {
-	return d.until-int64(now.Sub(began)) > int64(burst)*int64(time.Second)/int64(rate)
+// owed returns what is owed, if it is paid at rate a second.
+func (d *debt) owed(rate int, now time.Time) int {
+	return int(max(0, d.until-int64(now.Sub(began))) * int64(rate) / int64(time.Second))
 }
 
-// add adds work of a cost, which is paid at rate a second.
+// add adds work of a cost.
 func (d *debt) add(cost, rate int, now time.Time) {
 	d.until = max(d.until, int64(now.Sub(began))) + int64(cost)*int64(time.Second)/int64(rate)
 }

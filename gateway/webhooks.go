@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"stentor/gateway/webhook"
 	"stentor/protocol"
@@ -26,6 +27,23 @@ func (g *Gateway) openHooks(a App) error {
 	}
 	g.hooks.Store(q)
 	return nil
+}
+
+// openHooksLate opens it for the first of the apps that has webhooks, after the
+// start, and reports whether it was opened now.
+func (g *Gateway) openHooksLate(list []App) bool {
+	if g.hooks.Load() != nil {
+		return false
+	}
+	i := slices.IndexFunc(list, func(a App) bool { return len(a.Webhooks) > 0 })
+	if i < 0 {
+		return false
+	}
+	if err := g.openHooks(list[i]); err != nil {
+		g.log.Error("webhooks cannot be sent: the next change of an app tries again", "error", err)
+		return false
+	}
+	return true
 }
 
 // setHooks has the queue know what an app wants to be told.
@@ -74,9 +92,15 @@ func (a *app) tell(e webhook.Event) {
 	}
 }
 
+// wants reports whether the backend wants to know of an event of a channel.
+func (a *app) wants(event, channel string) bool {
+	q := a.gateway.hooks.Load()
+	return q != nil && q.Wants(a.id, event, channel)
+}
+
 // tellClientEvent tells it of an event that a client has sent.
 func (a *app) tellClientEvent(c *pusherClient, channel string, ev *protocol.Event) {
-	if q := a.gateway.hooks.Load(); q == nil || !q.Wants(a.id, webhook.ClientEvent, channel) {
+	if !a.wants(webhook.ClientEvent, channel) {
 		return
 	}
 	e := webhook.Event{Name: webhook.ClientEvent, Channel: channel, Event: ev.Name, Data: string(ev.Data), Socket: c.ID()}
