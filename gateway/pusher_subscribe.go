@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"stentor/hub"
@@ -95,6 +96,9 @@ func (c *pusherClient) acknowledgement(channel string, done hub.Subscribed) []by
 	return pusher.AppendSubscribedPresence(nil, channel, list)
 }
 
+// maxUserData bounds user_data, in bytes.
+const maxUserData = 16 << 10
+
 // signIn makes the client one of a user's.
 func (c *pusherClient) signIn(cmd *pusher.Command) error {
 	a := c.as.app
@@ -104,6 +108,9 @@ func (c *pusherClient) signIn(cmd *pusher.Command) error {
 	}
 	if err := c.charge(); err != nil {
 		return refuse(err)
+	}
+	if n := len(cmd.UserData); n > maxUserData { // it is sent back while others wait
+		return refuse(fmt.Errorf("user_data has %d bytes, at most %d are allowed", n, maxUserData))
 	}
 	if err := s.keys.CheckUserAuth(cmd.Auth, c.ID(), cmd.UserData); err != nil {
 		return refuse(err)

@@ -348,7 +348,7 @@ func TestPusherTerminate(t *testing.T) {
 func TestPusherSignInFirst(t *testing.T) {
 	a := tenant("a")
 	s := newTest(t, tenants(a))
-	data := `{"id":"ann","user_info":{},"more":"` + strings.Repeat("x", 30000) + `"}` // which takes a while to write
+	data := `{"id":"ann","user_info":{},"more":"` + strings.Repeat("x", 16000) + `"}` // which takes a while to write
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -369,6 +369,8 @@ func TestPusherSignInFirst(t *testing.T) {
 	}
 	close(stop)
 	<-done
+	p := s.pusher(a)
+	p.fault(p.signInText(`{"id":"ann","more":"`+strings.Repeat("x", maxUserData)+`"}`), 4009, "", "user_data has")
 }
 
 // Who asks for much at once is held up, and gets it all.
