@@ -34,7 +34,8 @@ test("the page tells what runs here and where", async (t) => {
   assert.match(await page.locator("#version").textContent(), /^\d+\.\d+\.\d+/);
   assert.equal(await page.getByText("development app").isVisible(), true);
   assert.deepEqual(await page.locator("dt").allTextContents(), [
-    `${server.ws}/ws`, `${server.ws}/raw/{channel}`, `${server.ws}/echo`, `${server.http}/api/publish`,
+    `${server.ws}/ws`, `${server.ws}/raw/{channel}`, `${server.ws}/app/{key}`, `${server.ws}/echo`, `${server.http}/api/publish`,
+    `${server.http}/apps/{id}/events`,
   ]);
 });
 
@@ -207,7 +208,8 @@ test("an app that wants tokens is explained, not tried", async (t) => {
   await page.getByText("the app wants a token").waitFor();
   for (const label of ["Channel", "Message"]) assert.equal(await page.getByLabel(label).isVisible(), false);
   assert.deepEqual(await page.locator("dt").allTextContents(), [
-    `${server.ws}/ws?token=JWT`, `${server.ws}/raw/{channel}?token=JWT`, `${server.http}/api/publish`,
+    `${server.ws}/ws?token=JWT`, `${server.ws}/raw/{channel}?token=JWT`, `${server.ws}/app/{key}`, `${server.http}/api/publish`,
+    `${server.http}/apps/{id}/events`,
   ]);
   const curl = await page.locator("#curl").textContent();
   assert.match(curl, /Bearer \$STENTOR_SECRET/);

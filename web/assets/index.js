@@ -48,8 +48,10 @@ function showAddresses() {
   const list = [
     [`${ws}/ws${q}`, "Channels, presence and publishing, as JSON messages."],
     [`${ws}/raw/{channel}${q}`, "The payloads of one channel, and nothing else."],
+    [`${ws}/app/{key}`, "The Pusher protocol, for pusher-js and Laravel Echo."],
     here.echo && [`${ws}/echo`, "Sends every message back."],
     [`${http}/api/publish`, "POST, for backends."],
+    [`${http}/apps/{id}/events`, "POST, signed, for the Pusher protocol's server libraries."],
   ].filter(Boolean);
   $("list").replaceChildren(...list.flatMap(([address, use]) => {
     const dt = element("dt");
