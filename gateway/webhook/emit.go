@@ -148,27 +148,35 @@ func (q *Queue) departLocked(ep *endpoint, m mark) {
 func (q *Queue) waitLocked(ep *endpoint, d *departure, in *list.List, wait time.Duration) {
 	d.ep, d.due = ep, time.Now().Add(wait)
 	ep.marks[d.mark] = d
-	ep.departing++
-	ep.departBytes += d.mark.size()
-	d.put(in)
+	q.putLocked(d, in)
 	if in.Len() == 1 {
 		q.kick()
 	}
 }
 
-// put puts a departure at the end of a list.
-func (d *departure) put(in *list.List) {
+// putLocked puts a departure at the end of a list, out of that in which it is.
+func (q *Queue) putLocked(d *departure, in *list.List) {
 	if d.in != nil {
-		d.in.Remove(d.elem)
+		q.callOffLocked(d)
 	}
 	d.in, d.elem = in, in.PushBack(d)
+	q.countLocked(d, 1)
 }
 
 // callOffLocked ends a departure's wait.
 func (q *Queue) callOffLocked(d *departure) {
 	d.in.Remove(d.elem)
-	d.ep.departing--
-	d.ep.departBytes -= d.mark.size()
+	q.countLocked(d, -1)
+}
+
+// countLocked counts a departure, unless it is of what an earlier process has
+// left: there are no more of these than were stored, however many come and go
+// now, and they must not keep out who is new.
+func (q *Queue) countLocked(d *departure, n int) {
+	if d.in != &q.left {
+		d.ep.departing += n
+		d.ep.departBytes += int64(n) * d.mark.size()
+	}
 }
 
 // departuresLocked tells the departures that are due, some of them at most:
@@ -211,7 +219,7 @@ func (q *Queue) dueLocked(d *departure) {
 		q.overflowLocked(ep)
 		q.unmarkLocked(ep, d.mark)
 	default:
-		d.put(&ep.held)
+		q.putLocked(d, &ep.held)
 		q.holding[ep] = struct{}{}
 	}
 }
@@ -276,22 +284,34 @@ func (q *Queue) sortMarksLocked(ep *endpoint) {
 	}
 }
 
-// inheritLocked lets a new endpoint go on where one that is gone has stopped: a
-// backend that has moved is told who has left.
-func (q *Queue) inheritLocked(ep, gone *endpoint) {
-	for m, d := range gone.marks {
-		if _, known := ep.marks[m]; known || !ep.tracks(m) || d != nil && d.untold {
-			continue
+// inheritLocked lets a new endpoint go on where those that are gone have
+// stopped: a backend that has moved is told who has left, members before their
+// channels.
+func (q *Queue) inheritLocked(ep *endpoint, gone []*endpoint) {
+	for _, member := range []bool{true, false} {
+		for _, from := range gone {
+			for m, d := range from.marks {
+				if m.member == member && (d == nil || !d.untold) {
+					q.inheritMarkLocked(ep, m, d)
+				}
+			}
 		}
-		ep.marks[m] = nil
-		q.markLocked(ep, m, true)
-		switch {
-		case d == nil:
-		case d.in == &q.left:
-			q.waitLocked(ep, &departure{mark: m}, &q.left, q.returnAfter)
-		default:
-			q.departLocked(ep, m)
-		}
+	}
+}
+
+// inheritMarkLocked does so for a mark that may be departing: d is not nil then.
+func (q *Queue) inheritMarkLocked(ep *endpoint, m mark, d *departure) {
+	if _, known := ep.marks[m]; known || !ep.tracks(m) {
+		return
+	}
+	ep.marks[m] = nil
+	q.markLocked(ep, m, true)
+	switch {
+	case d == nil:
+	case d.in == &q.left:
+		q.waitLocked(ep, &departure{mark: m}, &q.left, q.returnAfter)
+	default:
+		q.departLocked(ep, m)
 	}
 }
 

@@ -138,6 +138,66 @@ func TestFloodOfLongNames(t *testing.T) {
 	})
 }
 
+// TestManyAreLeft: who comes after a restart is told, however many marks an
+// earlier process has left; those that come and go are bounded as ever.
+func TestManyAreLeft(t *testing.T) {
+	for name, cfg := range map[string]Config{"by number": {MaxBacklog: 100}, "by bytes": {MaxBytes: 50_000}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { manyAreLeft(t, cfg) })
+		})
+	}
+}
+
+func manyAreLeft(t *testing.T, cfg Config) {
+	r := &receiver{t: t}
+	cfg.Dir, cfg.Client = t.TempDir(), &http.Client{Transport: r}
+	endpoints := []Endpoint{{URL: here, Batch: true}}
+	q := open(t, cfg)
+	q.Set("app", signer("s"), endpoints)
+	pad := strings.Repeat("x", 1000)
+	for i := range 150 {
+		come(q, fmt.Sprint("old-", i, pad))
+		synctest.Wait()
+	}
+	closed(t, q)
+
+	q = open(t, cfg)
+	q.Set("app", signer("s"), endpoints)
+	for i := range 30 {
+		come(q, fmt.Sprint("old-", i, pad))
+	}
+	come(q, "new")
+	synctest.Wait()
+	if s := q.Stats()[0]; s.Overflow != 0 {
+		t.Errorf("%+v after one has come", s)
+	}
+	for i := range 300 {
+		channel := fmt.Sprint("churn-", i, pad)
+		come(q, channel)
+		leave(q, channel)
+		synctest.Wait()
+	}
+	q.mu.Lock()
+	ep := q.apps["app"].endpoints[0]
+	if ep.departing < 40 || ep.departing > q.maxBacklog || ep.departBytes > q.maxBytes || q.left.Len() != 120 || ep.overflow == 0 {
+		t.Errorf("%d departures of %d bytes wait besides %d that are left; %d dropped", ep.departing, ep.departBytes, q.left.Len(), ep.overflow)
+	}
+	q.mu.Unlock()
+	check(t, q)
+
+	time.Sleep(returnAfter + departAfter)
+	synctest.Wait()
+	there := inPairs(t, r.taken())
+	if len(there) != 31 || !slices.Contains(there, "new") {
+		t.Errorf("%d channels are there: %.20q", len(there), there)
+	}
+	if marks, stored := marksOf(q); marks != 31 || stored != 31 {
+		t.Errorf("%d marks, %d in the store", marks, stored)
+	}
+	check(t, q)
+	closed(t, q)
+}
+
 // TestOneEndpointIsFull: it is told of the departures whose arrivals it was told
 // of, whatever the others have been told in the meantime.
 func TestOneEndpointIsFull(t *testing.T) {
@@ -260,6 +320,34 @@ func TestMoved(t *testing.T) {
 		}
 		closed(t, q)
 	})
+}
+
+// TestMovedInOrder: under a new URL, too, members go before their channels, even
+// if two endpoints that are gone were told of them.
+func TestMovedInOrder(t *testing.T) {
+	both := [][]Endpoint{
+		{{URL: here}},
+		{{URL: here + "/channels", Events: []string{ChannelOccupied, ChannelVacated}}, {URL: here + "/members", Events: []string{MemberAdded, MemberRemoved}}},
+	}
+	for _, endpoints := range both {
+		fake(t, Config{}, endpoints, func(q *Queue, r *receiver) {
+			const members = 20
+			come(q, "presence-a")
+			for i := range members {
+				join(q, "presence-a", fmt.Sprint(i))
+			}
+			after(r, moment)
+			for i := range members {
+				part(q, "presence-a", fmt.Sprint(i))
+			}
+			leave(q, "presence-a")
+			q.Set("app", signer("s"), []Endpoint{{URL: here + "/new"}})
+			got := after(r, departAfter+moment)
+			if i := slices.Index(got, "channel_vacated presence-a"); len(got) != members+1 || i != members {
+				t.Errorf("the channel is event %d of %d", i, len(got))
+			}
+		})
+	}
 }
 
 // TestFloodOnDisk floods a queue with a real endpoint that fails, in real time:

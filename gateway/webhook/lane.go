@@ -45,7 +45,7 @@ type endpoint struct {
 	pause   time.Time           // no call before
 	timer   *time.Timer         // for resting and pause; nil until needed
 
-	departing                            int   // departures, those that are held as well
+	departing                            int   // departures, those that are held as well; not what Queue.left has
 	departBytes                          int64 // which they have
 	backlog, unsaved                     int
 	bytes, memory                        int64 // of the backlog; of what of it is not in the store

@@ -211,10 +211,10 @@ func (q *Queue) Set(name string, sign func(body []byte) (key, signature string),
 		ep.filters = append(ep.filters, newFilter(e))
 		ep.batch = ep.batch || e.Batch
 	}
+	for _, ep := range made {
+		q.inheritLocked(ep, old)
+	}
 	for _, gone := range old {
-		for _, ep := range made {
-			q.inheritLocked(ep, gone)
-		}
 		q.dropLocked(gone)
 	}
 	q.setFilters(a)

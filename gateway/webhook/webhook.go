@@ -66,9 +66,9 @@
 // Arrivals are taken while fewer departures wait for the endpoint than events
 // may, by number and by bytes. Its marks are thus bounded by that number and the
 // channels and members that there are at a time. What an earlier process has
-// left is taken as it is. Of what an endpoint that is full drops, nothing is
-// kept or written. Departures that are held are looked at one by one from the
-// first, and only when there is room.
+// left is taken as it is and does not count. Of what an endpoint that is full
+// drops, nothing is kept or written. Departures that are held are looked at one
+// by one from the first, and only when there is room.
 //
 // # Restarts
 //
