@@ -40,19 +40,26 @@ func (g *Gateway) apiHandler() http.Handler {
 	return g.timed(ownErrors(mux, "/api", refuse))
 }
 
-// apiFirst takes the API's paths from a mux, which redirects those that are not
-// clean.
-func apiFirst(api, rest http.Handler) http.Handler {
+// withAPIs serves both APIs' paths, and leaves the others to a handler, which may
+// redirect those that are not clean.
+func (g *Gateway) withAPIs(rest http.Handler) http.Handler {
+	own, pusherAPI := g.apiHandler(), g.pusherAPI()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.EscapedPath(); isAPI(p) || isAPI(path.Clean(p)) {
-			api.ServeHTTP(w, r)
-			return
+		p := r.URL.EscapedPath()
+		clean := path.Clean(p)
+		switch {
+		case below(clean, "/apps"):
+			pusherAPI.ServeHTTP(w, r)
+		case below(p, "/api"), below(clean, "/api"):
+			own.ServeHTTP(w, r)
+		default:
+			rest.ServeHTTP(w, r)
 		}
-		rest.ServeHTTP(w, r)
 	})
 }
 
-func isAPI(p string) bool { return p == "/api" || strings.HasPrefix(p, "/api/") }
+// below reports whether a path is a folder's, or in it.
+func below(p, folder string) bool { return p == folder || strings.HasPrefix(p, folder+"/") }
 
 // apiFunc answers a request of an app's backend.
 type apiFunc func(a *app, r *http.Request) (any, error)
@@ -143,13 +150,18 @@ func writeError(w http.ResponseWriter, err error) {
 	writeJSON(w, e.status, map[string]any{"error": map[string]string{"code": e.code, "message": e.message}})
 }
 
-// refuse answers a request whose body has not been read: net/http would wait
-// for the body first if the connection was to stay.
+// refuse answers a request whose body has not been read.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	leaveUnread(w, r)
+	writeError(w, err)
+}
+
+// leaveUnread closes the connection after an answer if there is a body: net/http
+// would wait for it first if the connection was to stay.
+func leaveUnread(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close")
 	}
-	writeError(w, err)
 }
 
 // ownErrors answers by refuse, in the form of an API, what its mux would refuse:

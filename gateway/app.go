@@ -56,8 +56,8 @@ func (a *app) settings() *settings { return a.now.Load() }
 // set changes what the app is set to. Its sockets stay.
 func (a *app) set(cfg App) {
 	s := &settings{App: cfg}
-	s.keys = pusher.Keys{Key: cfg.Key, Secrets: s.validSecrets()}
-	for _, secret := range s.validSecrets() {
+	s.keys = pusher.Keys{Key: cfg.Key, Secrets: cfg.validSecrets()}
+	for _, secret := range s.keys.Secrets {
 		s.secrets = append(s.secrets, digestOf(secret))
 	}
 	for _, o := range cfg.AllowedOrigins {
@@ -71,16 +71,16 @@ func (a *app) set(cfg App) {
 
 // validSecrets returns the secrets that signatures may be made with: the one in
 // use first, and during a rotation the one before.
-func (s *settings) validSecrets() []string {
-	if s.PreviousSecret == "" {
-		return []string{s.Secret}
+func (a *App) validSecrets() []string {
+	if a.PreviousSecret == "" {
+		return []string{a.Secret}
 	}
-	return []string{s.Secret, s.PreviousSecret}
+	return []string{a.Secret, a.PreviousSecret}
 }
 
 // verificationKeys returns the valid secrets for a token's check.
 func (s *settings) verificationKeys() (set jwt.VerificationKeySet) {
-	for _, secret := range s.validSecrets() {
+	for _, secret := range s.keys.Secrets {
 		set.Keys = append(set.Keys, []byte(secret))
 	}
 	return set

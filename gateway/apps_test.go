@@ -320,16 +320,22 @@ func TestAPIRate(t *testing.T) {
 	})
 }
 
-// A backend hears nothing of the last clients of an app that was removed and has
-// come back meanwhile: they are not the new one's.
-func TestRemovedAppIsSilent(t *testing.T) {
-	told := make(chan string, 100)
+// listeningBackend starts a backend, whose bodies come out of told.
+func listeningBackend(t *testing.T) (url string, told chan string) {
+	told = make(chan string, 100)
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		told <- string(body)
 	}))
 	t.Cleanup(backend.Close)
-	a := tenant("a", func(a *App) { a.Webhooks = []Webhook{{URL: backend.URL}} })
+	return backend.URL, told
+}
+
+// A backend hears nothing of the last clients of an app that was removed and has
+// come back meanwhile: they are not the new one's.
+func TestRemovedAppIsSilent(t *testing.T) {
+	url, told := listeningBackend(t)
+	a := tenant("a", func(a *App) { a.Webhooks = []Webhook{{URL: url}} })
 	s := newTest(t, func(c *Config) {
 		tenants(a)(c)
 		c.DataDir = t.TempDir()
@@ -353,17 +359,12 @@ func TestRemovedAppIsSilent(t *testing.T) {
 // The first thing that happens in an app that is added is told, however soon it
 // is.
 func TestAddedAppIsTold(t *testing.T) {
-	told := make(chan string, 100)
-	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		told <- string(body)
-	}))
-	t.Cleanup(backend.Close)
+	url, told := listeningBackend(t)
 	s := newTest(t, func(c *Config) {
 		tenants(tenant("b"))(c)
 		c.DataDir = t.TempDir()
 	})
-	a := tenant("a", func(a *App) { a.Webhooks = []Webhook{{URL: backend.URL}} })
+	a := tenant("a", func(a *App) { a.Webhooks = []Webhook{{URL: url}} })
 	go s.serveApps([]App{tenant("b"), a})
 	soon(t, "the app is there", func() bool { return s.apps.byID("a") != nil })
 	s.pusher(a).subscribe("x")

@@ -169,7 +169,7 @@ func (c *contract) refused(e *exchange, status int, code string) error {
 // holds checks an exchange, if it is one of the API.
 func (s *server) holds(e *exchange) {
 	s.t.Helper()
-	if p := e.request.URL.EscapedPath(); !isAPI(p) && !isAPI(path.Clean(p)) {
+	if p := e.request.URL.EscapedPath(); !below(p, "/api") && !below(path.Clean(p), "/api") {
 		return
 	}
 	c, err := theContract()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
@@ -32,21 +31,7 @@ func (g *Gateway) pusherAPI() http.Handler {
 	} {
 		mux.Handle(pattern, g.signed(f))
 	}
-	return g.timed(ownErrors(mux, "docs/pusher.md", writeText))
-}
-
-// withAPIs serves both APIs' paths, and leaves the rest to a handler that may
-// redirect those that are not clean.
-func (g *Gateway) withAPIs(rest http.Handler) http.Handler {
-	pusherAPI := g.pusherAPI()
-	rest = apiFirst(g.apiHandler(), rest)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := path.Clean(r.URL.EscapedPath()); p == "/apps" || strings.HasPrefix(p, "/apps/") {
-			pusherAPI.ServeHTTP(w, r)
-			return
-		}
-		rest.ServeHTTP(w, r)
-	})
+	return g.timed(ownErrors(mux, "docs/pusher.md", refuseText))
 }
 
 // pusherRequest is a request whose signature is right.
@@ -75,13 +60,13 @@ func (g *Gateway) signed(f pusherFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := g.apps.byID(r.PathValue("app"))
 		if a == nil {
-			writeText(w, r, textError(http.StatusNotFound, "there is no app with the id %q", r.PathValue("app")))
+			refuseText(w, r, textError(http.StatusNotFound, "there is no app with the id %q", r.PathValue("app")))
 			return
 		}
 		// A channel's name may have a semicolon, which libraries do not escape.
 		query, err := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "%3B"))
 		if err != nil {
-			writeText(w, r, textError(http.StatusBadRequest, "the query is malformed: %v", err))
+			refuseText(w, r, textError(http.StatusBadRequest, "the query is malformed: %v", err))
 			return
 		}
 		s := a.settings()
@@ -91,12 +76,12 @@ func (g *Gateway) signed(f pusherFunc) http.Handler {
 			err = textError(http.StatusUnauthorized, "the query has no body_md5, and there is a body")
 		}
 		if err != nil {
-			writeText(w, r, err)
+			refuseText(w, r, err)
 			return
 		}
 		body, err := bodyOf(r, g.pusherBodyLimit(a, s))
 		if err != nil {
-			writeText(w, r, err)
+			refuseText(w, r, err)
 			return
 		}
 		var answer any
@@ -109,7 +94,7 @@ func (g *Gateway) signed(f pusherFunc) http.Handler {
 		}
 		switch {
 		case err != nil:
-			writeText(w, nil, err)
+			writeText(w, err)
 		case answer == accepted{}:
 			writeJSON(w, http.StatusAccepted, struct{}{})
 		default:
@@ -118,9 +103,14 @@ func (g *Gateway) signed(f pusherFunc) http.Handler {
 	})
 }
 
-// writeText answers with an error. unread is the request if its body has not been
-// read, see refuse.
-func writeText(w http.ResponseWriter, unread *http.Request, err error) {
+// refuseText answers a request whose body has not been read.
+func refuseText(w http.ResponseWriter, r *http.Request, err error) {
+	leaveUnread(w, r)
+	writeText(w, err)
+}
+
+// writeText answers with an error.
+func writeText(w http.ResponseWriter, err error) {
 	var refused *pusher.HTTPError
 	var failed *apiError
 	switch {
@@ -129,9 +119,6 @@ func writeText(w http.ResponseWriter, unread *http.Request, err error) {
 		refused = &pusher.HTTPError{Status: failed.status, Message: failed.message}
 	default:
 		refused = &pusher.HTTPError{Status: http.StatusInternalServerError, Message: err.Error()}
-	}
-	if unread != nil && unread.ContentLength != 0 {
-		w.Header().Set("Connection", "close")
 	}
 	http.Error(w, refused.Message, refused.Status)
 }
