@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	filePrefix = "webhooks-"
+	fileSuffix = ".db"
 	mostFiles  = 1024 // processes that share a folder
 	folderWait = 30 * time.Second
 	chunkKeys  = 10_000 // copied in one transaction
@@ -49,26 +51,30 @@ func openFolder(dir string, log *slog.Logger) (*store, error) {
 }
 
 func filePath(dir string, i int) string {
-	return filepath.Join(dir, fmt.Sprintf("webhooks-%d.db", i))
+	return filepath.Join(dir, fmt.Sprint(filePrefix, i, fileSuffix))
 }
 
-// lockFolder waits until no other process is in openFolder.
+// lockFolder waits until no other process opens or takes over files.
 func lockFolder(dir string) (unlock func(), err error) {
+	for waited := time.Duration(0); ; waited += 50 * time.Millisecond {
+		unlock, err = tryLockFolder(dir)
+		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) || waited > folderWait {
+			return unlock, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func tryLockFolder(dir string) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "webhooks.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	for waited := time.Duration(0); ; waited += 50 * time.Millisecond {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) || waited > folderWait {
-			f.Close()
-			return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
-		}
-		time.Sleep(50 * time.Millisecond)
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
 	}
+	return func() { f.Close() }, nil
 }
 
 // openFirst opens the first file that is not busy.
@@ -107,7 +113,7 @@ func openSound(path string, log *slog.Logger) (*store, error) {
 	}
 	s, err := openFile(made, true)
 	if err == nil {
-		_, err = s.copyFrom(old, false, log)
+		_, err = s.copyFrom(old, copying{}, log)
 	}
 	if errors.Is(err, errDamaged) && s != nil && !s.broken.Load() {
 		err = moveAside(path, err, log)
@@ -162,7 +168,11 @@ func takeOver(s *store, path string, log *slog.Logger) error {
 		return err
 	case from != nil:
 		defer from.close()
-		n, err := s.copyFrom(from, true, log)
+		last := uint64(0)
+		if _, err := s.each(func(e stored) error { last = max(last, e.id); return nil }, func(string, string, mark) error { return nil }); err != nil {
+			return err
+		}
+		n, err := s.copyFrom(from, copying{first: last + 1}, log)
 		if errors.Is(err, errDamaged) && !s.broken.Load() {
 			return moveAside(path, err, log)
 		}
@@ -176,8 +186,15 @@ func takeOver(s *store, path string, log *slog.Logger) error {
 	return os.Remove(path)
 }
 
-// copyFrom copies all that makes sense, events under new numbers if asked for.
-func (s *store) copyFrom(from *store, renumber bool, log *slog.Logger) (n int, err error) {
+// copying says how a file is copied.
+type copying struct {
+	first  uint64                        // events are numbered from here; 0: they keep their numbers
+	event  func(e stored)                // told of each event, if not nil, before it is written
+	marked func(app, url string, m mark) // likewise of each mark
+}
+
+// copyFrom copies all that makes sense, and returns how much that was.
+func (s *store) copyFrom(from *store, how copying, log *slog.Logger) (n int, err error) {
 	var events, marks []entry
 	bytes := 0
 	flush := func() error {
@@ -197,21 +214,22 @@ func (s *store) copyFrom(from *store, renumber bool, log *slog.Logger) (n int, e
 		}
 		return flush()
 	}
-	last := uint64(0)
-	if renumber {
-		if _, err := s.each(func(e stored) error { last = max(last, e.id); return nil }, func(string, string, mark) error { return nil }); err != nil {
-			return 0, err
-		}
-	}
+	next := how.first
 	bad, err := from.each(func(e stored) error {
-		if renumber {
-			last++
-			e.id = last
+		if next > 0 {
+			e.id = next
+			next++
+		}
+		if how.event != nil {
+			how.event(e)
 		}
 		events = append(events, entry{eventKey(queuePrefix(string(e.app), string(e.url)), e.id), slices.Clone(e.value)})
 		bytes += len(e.value)
 		return room()
 	}, func(app, url string, m mark) error {
+		if how.marked != nil {
+			how.marked(app, url, m)
+		}
 		k := markKey(queuePrefix(app, url), m)
 		marks = append(marks, entry{k, []byte{}})
 		bytes += len(k)

@@ -40,7 +40,10 @@ type Queue struct {
 	saved chan struct{} // closed when run has ended
 	calls sync.WaitGroup
 
-	lastErr error // of the last commit; of run, and of Close after it
+	// Of run, and of Close after it.
+	lastErr error           // of the last commit
+	lookAt  time.Time       // when to look for what other processes have left
+	stuck   map[string]bool // files of them that are taken over but could not be removed
 
 	// mu guards what follows, and all apps, endpoints, lanes and items. It may be
 	// taken under any other lock. It is never held across a system call.
@@ -89,6 +92,8 @@ func Open(cfg Config) (*Queue, error) {
 		most:        maxMemory,
 		returnAfter: returnAfter,
 		epoch:       time.Now(),
+		lookAt:      time.Now().Add(lookEvery),
+		stuck:       map[string]bool{},
 		wake:        make(chan struct{}, 1),
 		quit:        make(chan struct{}),
 		saved:       make(chan struct{}),

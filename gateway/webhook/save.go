@@ -44,8 +44,8 @@ type record struct {
 
 // reference is an item that is in the store.
 type reference struct {
-	ep *endpoint
-	id uint64
+	prefix string // of its endpoint's keys
+	id     uint64
 }
 
 // finishLocked ends an item's way, for whatever reason.
@@ -56,7 +56,7 @@ func (q *Queue) finishLocked(ep *endpoint, it *item) {
 	switch it.state {
 	case inStore:
 		if !q.volatile {
-			q.deletes = append(q.deletes, reference{ep, it.id})
+			q.deletes = append(q.deletes, reference{ep.prefix, it.id})
 			q.kick()
 		}
 	case inMemory:
@@ -88,17 +88,16 @@ func (q *Queue) run() {
 		case <-q.wake:
 		case <-timer.C:
 		}
-		if next := q.turn(ending); !next.IsZero() {
-			timer.Reset(time.Until(next))
-		} else {
-			timer.Stop()
-		}
+		timer.Reset(time.Until(q.turn(ending)))
 	}
 }
 
-// turn does what run is to do now, and returns when it has to be done again;
-// zero: not before it is woken.
+// turn does what run is to do now, and returns when it has to be done again.
 func (q *Queue) turn(ending bool) (next time.Time) {
+	var left *leftFile
+	if !ending {
+		left = q.look()
+	}
 	q.mu.Lock()
 	if !ending {
 		next = q.departuresLocked()
@@ -106,6 +105,10 @@ func (q *Queue) turn(ending bool) (next time.Time) {
 	}
 	fresh := q.fresh
 	q.fresh = nil
+	first := q.lastID + 1
+	if left != nil {
+		q.lastID += uint64(left.events)
+	}
 	c := q.takeLocked(&fresh, ending)
 	q.mu.Unlock()
 
@@ -130,7 +133,10 @@ func (q *Queue) turn(ending bool) (next time.Time) {
 	for _, m := range messages {
 		q.log.Log(context.Background(), m.level, m.text, m.args...)
 	}
-	return next
+	if left != nil {
+		q.takeOverLeft(left, first)
+	}
+	return sooner(next, q.lookAt)
 }
 
 // takeLocked returns what is to be written now, nil for nothing. All of it goes
@@ -203,7 +209,7 @@ func (q *Queue) settleLocked(c *change, err error) {
 			it.state = inStore
 			q.leaveMemoryLocked(r.ep, it)
 			if it.done {
-				q.deletes = append(q.deletes, reference{r.ep, it.id})
+				q.deletes = append(q.deletes, reference{r.ep.prefix, it.id})
 				q.kick()
 			}
 		case it.done:

@@ -148,7 +148,7 @@ func (s *store) apply(c *change) error {
 		events = append(events, entry{eventKey(r.ep.prefix, r.it.id), eventValue(r.it.ms, r.channel, r.body)})
 	}
 	for _, r := range c.deletes {
-		events = append(events, entry{eventKey(r.ep.prefix, r.id), nil})
+		events = append(events, entry{eventKey(r.prefix, r.id), nil})
 	}
 	marks := make([]entry, 0, len(c.marks)+len(c.allMarks))
 	for _, m := range c.allMarks {

@@ -81,8 +81,9 @@ func child(role string) {
 			for q.unwritten() {
 				time.Sleep(time.Millisecond)
 			}
-		case "full":
-			limit(0)
+		case "full": // no file may be larger than that, by default nothing
+			most, _ := strconv.ParseUint(arg, 10, 64)
+			limit(most)
 		case "room":
 			limit(1 << 40)
 		case "log":
