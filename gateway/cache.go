@@ -29,6 +29,7 @@ type cachePart struct {
 	kept  map[string]*list.Element
 	order list.List // of *keptEvent, the oldest in front: all are kept for the same time
 	bytes int
+	timer *time.Timer // drops what is too old; nil while nothing is kept
 
 	missed map[string]time.Time // when the backend was told last that a channel keeps nothing
 }
@@ -67,12 +68,28 @@ func (p *cachePart) put(channel string, m *sharedMessage, now time.Time) {
 	}
 	p.kept[channel] = p.order.PushBack(k)
 	p.bytes += k.size()
-	for e := p.order.Front(); p.bytes > cacheBytes || !now.Before(e.Value.(*keptEvent).until); e = p.order.Front() {
-		p.drop(e)
-		if p.order.Len() == 0 {
+	for p.bytes > cacheBytes {
+		p.drop(p.order.Front())
+	}
+	if p.timer == nil {
+		p.timer = time.AfterFunc(cacheTime, p.expire)
+	}
+}
+
+// expire drops what is too old.
+func (p *cachePart) expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for p.order.Len() > 0 {
+		e := p.order.Front()
+		if left := e.Value.(*keptEvent).until.Sub(now); left > 0 {
+			p.timer.Reset(left)
 			return
 		}
+		p.drop(e)
 	}
+	p.timer = nil
 }
 
 // get returns what is kept, nil if there is nothing. mu is held.

@@ -23,9 +23,12 @@ func textEvent(text string) protocol.Event {
 // size adds up what a cache holds.
 func (c *cache) size() (events, bytes int) {
 	for i := range c {
-		events += len(c[i].kept)
-		bytes += c[i].bytes
-		if len(c[i].kept) != c[i].order.Len() {
+		p := &c[i]
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		events += len(p.kept)
+		bytes += p.bytes
+		if len(p.kept) != p.order.Len() {
 			return -1, -1
 		}
 	}
@@ -68,7 +71,7 @@ func TestCacheTime(t *testing.T) {
 	})
 }
 
-// What has ended goes though nobody asks for it, when others come.
+// What has ended goes though nobody asks for it, and nothing else comes.
 func TestCacheForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c cache
@@ -79,12 +82,22 @@ func TestCacheForgets(t *testing.T) {
 		if events, _ := c.size(); events != 1000 {
 			t.Fatalf("%d events are kept", events)
 		}
-		time.Sleep(cacheTime)
-		for i := range 200 { // so that each part is met
-			c.publish(h, fmt.Sprintf("cache-new-%d", i), textEvent("x"), nil, true)
+		time.Sleep(cacheTime / 2)
+		for i := range 200 {
+			c.publish(h, fmt.Sprintf("cache-%d", i), textEvent("y"), nil, true)
 		}
-		if events, _ := c.size(); events != 200 {
-			t.Errorf("%d events are kept, want 200", events)
+		for _, want := range []int{1000, 200, 0} {
+			if events, bytes := c.size(); events != want || bytes > 0 != (want > 0) {
+				t.Errorf("%d events of %d bytes are kept, want %d", events, bytes, want)
+			}
+			time.Sleep(cacheTime / 2)
+			synctest.Wait()
+		}
+		c.publish(h, "cache-new", textEvent("x"), nil, true)
+		time.Sleep(cacheTime)
+		synctest.Wait()
+		if events, _ := c.size(); events != 0 {
+			t.Errorf("%d events are kept", events)
 		}
 	})
 }
