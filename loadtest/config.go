@@ -6,10 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
+
+	"stentor/loadtest/host"
 )
 
 // Config says what to run. Zero fields mean defaults, which Run fills in.
@@ -65,7 +69,8 @@ type Config struct {
 	Command    []string
 }
 
-// Error is a fault of the configuration: what is wrong, and what to do.
+// Error is a fault of the configuration: what is wrong, and what to do. It calls
+// settings by the flags of the command.
 type Error struct{ error }
 
 func (e *Error) Unwrap() error { return e.error }
@@ -91,7 +96,7 @@ const maxConnections = 10_000_000
 // resolve checks a Config and fills in its defaults.
 func (c Config) resolve() (*plan, error) {
 	p := &plan{Config: c}
-	for _, f := range []func() error{p.checkScenario, p.resolveURL, p.resolveDialect, p.resolveLoad, p.resolveThresholds, p.resolveSources, p.resolveWorkers} {
+	for _, f := range []func() error{p.checkScenario, p.resolveURL, p.resolveDialect, p.resolveLoad, p.resolveServer, p.resolveThresholds, p.resolveSources, p.resolveWorkers} {
 		if err := f(); err != nil {
 			var e *Error
 			if !errors.As(err, &e) {
@@ -287,12 +292,6 @@ func (p *plan) resolveScenario(def func(*time.Duration, time.Duration)) error {
 	if publishes && p.dialect.Publish == nil && !p.PublishWS {
 		return fmt.Errorf("dialect %s does not say how to publish: add publish to the template, or publish by a WebSocket", p.dialect.Name)
 	}
-	if p.Kill != "" && len(p.PIDs) == 0 {
-		return errors.New("to kill the server its process must be named by a pid")
-	}
-	if p.Restart != "" && p.Kill == "" {
-		return errors.New("to restart the server it must be killed first: name a signal")
-	}
 	switch p.Scenario {
 	case ScenarioIdle:
 		def(&p.Duration, 10*time.Second)
@@ -329,6 +328,38 @@ func (p *plan) resolveScenario(def func(*time.Duration, time.Duration)) error {
 			p.Rate = 10
 		}
 		def(&p.Duration, 2*time.Minute)
+	}
+	return nil
+}
+
+// resolveServer checks what is to happen to the server's processes.
+func (p *plan) resolveServer() error {
+	if p.Kill != "" && p.Kill != "TERM" && p.Kill != "KILL" {
+		return fmt.Errorf("--kill %q: want TERM or KILL", p.Kill)
+	}
+	if p.Kill != "" && len(p.PIDs) == 0 {
+		return errors.New("--kill needs --pid, which names the server's process")
+	}
+	if p.Restart != "" && p.Kill == "" {
+		return errors.New("--restart needs --kill: a server that has not ended cannot be started again")
+	}
+	p.PIDs = slices.Compact(slices.Sorted(slices.Values(p.PIDs)))
+	for _, pid := range p.PIDs {
+		if pid < 1 { // for kill(2) a group, or all processes
+			return fmt.Errorf("--pid %d: want the number of a process", pid)
+		}
+		if _, err := host.Processes([]int{pid}); err != nil {
+			return fmt.Errorf("--pid %d cannot be read: is the server running, and yours?", pid)
+		}
+		if p.Kill == "" {
+			continue
+		}
+		if pid == 1 || pid == os.Getppid() || slices.Contains(host.Tree(pid), os.Getpid()) {
+			return fmt.Errorf("--pid %d with --kill: this tool would go with it", pid)
+		}
+		if err := syscall.Kill(pid, 0); err != nil {
+			return fmt.Errorf("--pid %d with --kill: it takes no signal from here: %w", pid, err)
+		}
 	}
 	return nil
 }

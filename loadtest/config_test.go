@@ -3,6 +3,7 @@ package loadtest
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,11 @@ import (
 )
 
 const testURL = "ws://127.0.0.1:8080/ws"
+
+// killing changes a Config so that it ends processes.
+func killing(pids ...int) func(*Config) {
+	return func(c *Config) { c.Scenario, c.Kill, c.PIDs = ScenarioStorm, "KILL", pids }
+}
 
 // Each fault says what is wrong.
 func TestConfigFaults(t *testing.T) {
@@ -39,8 +45,15 @@ func TestConfigFaults(t *testing.T) {
 		"negative number":     {func(c *Config) { c.WarmUp = -1 }, "negative"},
 		"messages":            {func(c *Config) { c.Messages = 100_000_001 }, "100000000 messages"},
 		"nowhere to publish":  {func(c *Config) { c.Scenario, c.Dialect = ScenarioStorm, &Dialect{Name: "mute"} }, "dialect mute does not say how to publish"},
-		"kill without a pid":  {func(c *Config) { c.Kill = "TERM" }, "pid"},
-		"restart, no kill":    {func(c *Config) { c.Restart = "true" }, "signal"},
+		"kill without a pid":  {func(c *Config) { c.Scenario, c.Kill = ScenarioStorm, "TERM" }, "--kill needs --pid"},
+		"restart, no kill":    {func(c *Config) { c.Scenario, c.Restart = ScenarioStorm, "true" }, "--restart needs --kill"},
+		"another signal":      {func(c *Config) { c.Scenario, c.Kill, c.PIDs = ScenarioStorm, "HUP", []int{1} }, `--kill "HUP": want TERM or KILL`},
+		"pid 0":               {func(c *Config) { c.PIDs = []int{0} }, "--pid 0: want the number of a process"},
+		"a group of pids":     {func(c *Config) { c.PIDs = []int{os.Getpid(), -1} }, "--pid -1: want the number of a process"},
+		"one of the pids":     {func(c *Config) { c.PIDs = []int{os.Getpid(), 1 << 30} }, "--pid 1073741824 cannot be read"},
+		"to kill init":        {killing(1), "--pid 1 with --kill: this tool would go with it"},
+		"to kill itself":      {killing(os.Getpid()), "with --kill: this tool would go with it"},
+		"to kill its parent":  {killing(os.Getppid()), "with --kill: this tool would go with it"},
 		"threshold":           {func(c *Config) { c.FailIf = []string{"lost"} }, `threshold "lost"`},
 		"threshold elsewhere": {func(c *Config) { c.FailIf = []string{"lost>0"} }, "the scenario idle does not measure lost"},
 		"no source":           {func(c *Config) { c.Sources = []netip.Addr{{}} }, "family"},
