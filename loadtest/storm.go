@@ -97,7 +97,7 @@ func (r *run) kill(ctx context.Context) error {
 		return nil
 	}
 	for end := time.Now().Add(time.Minute); ; {
-		if _, err := host.Processes(r.plan.PIDs); err != nil {
+		if !slices.ContainsFunc(r.plan.PIDs, func(pid int) bool { return !host.Ended(pid) }) {
 			break
 		}
 		if time.Now().After(end) {

@@ -146,11 +146,20 @@ func ticks(s string) (time.Duration, error) {
 	return time.Duration(n) * (time.Second / userHZ), nil
 }
 
+// Ended reports whether a process has gone with all that it had open: ports, for
+// example, are free then. One that was killed is a zombie before that, while its
+// other threads still run or close what they have.
+func Ended(pid int) bool {
+	st, err := real.stat(pid)
+	return err != nil || st.ended && st.threads <= 1
+}
+
 // status is what /proc/PID/stat tells.
 type status struct {
-	ended  bool // a zombie: nothing is left but its number
-	parent int
-	cpu    time.Duration // in ticks; of ended threads too
+	ended   bool // a zombie: of its first thread nothing is left but its number
+	parent  int
+	threads int
+	cpu     time.Duration // in ticks; of ended threads too
 }
 
 func (r root) stat(pid int) (status, error) {
@@ -170,7 +179,7 @@ func (r root) stat(pid int) (status, error) {
 // so the fields are counted from its last parenthesis.
 func parseStat(text string) (status, error) {
 	f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	if len(f) < 13 {
+	if len(f) < 18 {
 		return status{}, fmt.Errorf("cannot read %q", clip(text))
 	}
 	parent, err := strconv.Atoi(f[1])
@@ -185,7 +194,11 @@ func parseStat(text string) (status, error) {
 	if err != nil {
 		return status{}, err
 	}
-	return status{ended: f[0] == "Z" || f[0] == "X", parent: parent, cpu: user + kernel}, nil
+	threads, err := strconv.Atoi(f[17])
+	if err != nil {
+		return status{}, fmt.Errorf("cannot read %q", clip(text))
+	}
+	return status{ended: f[0] == "Z" || f[0] == "X", parent: parent, threads: threads, cpu: user + kernel}, nil
 }
 
 // rss returns a process's resident memory. smaps_rollup counts page by page, but

@@ -10,15 +10,16 @@ import (
 )
 
 func TestParseStat(t *testing.T) {
-	const rest = " S 7 1 1 0 -1 4194560 1 0 0 0 12 34 99 99 20 0 1 0"
+	const rest = " S 7 1 1 0 -1 4194560 1 0 0 0 12 34 99 99 20 0 3 0"
 	for _, name := range []string{"stentor", "a b", "x) R 3 (y", "(", ""} {
 		got, err := parseStat("42 (" + name + ")" + rest)
-		if err != nil || got.parent != 7 || got.cpu != 460*time.Millisecond {
+		if err != nil || got.parent != 7 || got.threads != 3 || got.cpu != 460*time.Millisecond {
 			t.Errorf("%q: %+v, %v", name, got, err)
 		}
 	}
-	for _, bad := range []string{"", ")", "42 (x) S 7", "42 (x) S p 1 1 0 -1 4194560 1 0 0 0 12 34",
-		"42 (x) S 7 1 1 0 -1 4194560 1 0 0 0 -12 34", "42 (x) S 7 1 1 0 -1 4194560 1 0 0 0 9223372036854775807 34"} {
+	for _, bad := range []string{"", ")", "42 (x) S 7", "42 (x) S 7 1 1 0 -1 4194560 1 0 0 0 12 34",
+		"42 (x) S p 1 1 0 -1 4194560 1 0 0 0 12 34 99 99 20 0 3", "42 (x) S 7 1 1 0 -1 4194560 1 0 0 0 12 34 99 99 20 0 p",
+		"42 (x) S 7 1 1 0 -1 4194560 1 0 0 0 -12 34 99 99 20 0 3", "42 (x) S 7 1 1 0 -1 4194560 1 0 0 0 9223372036854775807 34 99 99 20 0 3"} {
 		if _, err := parseStat(bad); err == nil {
 			t.Errorf("accepted %q", bad)
 		}
@@ -165,5 +166,43 @@ func TestZombie(t *testing.T) {
 		if err != nil || st.ended != gone {
 			t.Errorf("%s: %+v, %v", state, st, err)
 		}
+	}
+}
+
+// A process whose first thread has ended has not, while there are others: they may
+// hold a port.
+func TestEnded(t *testing.T) {
+	needLinux(t)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), headlessEnv+"=1")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	pid := cmd.Process.Pid
+	until := func(what string, ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("waited in vain until ", what)
+			}
+		}
+	}
+	until("its first thread has ended", func() bool {
+		st, err := real.stat(pid)
+		return err == nil && st.ended
+	})
+	if Ended(pid) {
+		t.Error("a process with threads has ended")
+	}
+	in.Close()
+	until("it has ended", func() bool { return Ended(pid) })
+	if cmd.Wait(); !Ended(pid) {
+		t.Error("a process that is no more has not ended")
 	}
 }
