@@ -17,6 +17,7 @@ import (
 
 	"stentor/hub"
 	"stentor/protocol"
+	"stentor/protocol/pusher"
 )
 
 // The HTTP API for backends, docs/http-api.md. It is served on both listeners.
@@ -481,10 +482,14 @@ func apiClientSubscribe(a *app, r *http.Request) (any, error) {
 	}
 	one := connection(c)
 	join := one.member(channel)
-	if p, ok := c.Sink().(*pusherClient); ok && join != nil {
+	p, isPusher := c.Sink().(*pusherClient)
+	if isPusher && join != nil {
 		if u := p.signed.Load(); u != nil {
 			join.Member.Info = u.Info
 		}
+	}
+	if isPusher && pusher.KindOf(channel).Restricted() {
+		p.proven.Store(true) // its backend knows it
 	}
 	err = one.enter(channel, join, subscribedBy(c, channel))
 	if errors.Is(err, hub.ErrGone) {

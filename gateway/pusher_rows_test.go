@@ -51,6 +51,10 @@ func TestPusherInfoDelivers(t *testing.T) {
 			}
 		}
 	}
+	s.post(a, "/events", `{"name":"e","data":"1","channel":"x","info":"nonsense"}`, `{}`)
+	s.post(a, "/batch_events", `{"batch":[{"name":"e","data":"1","channel":"x","info":"nonsense,subscription_count"}]}`, `{"batch":[{"subscription_count":1}]}`)
+	p.want(eventText("x", "e", "1"))
+	p.want(eventText("x", "e", "1"))
 }
 
 // Backends read answers as JSON, and refusals as text.
@@ -109,9 +113,13 @@ func TestPusherPrivateChannelData(t *testing.T) {
 	const data = `{"user_id":"ann"}`
 	for _, channel := range []string{"private-x", "private-cache-x", "private-encrypted-x"} {
 		p.refused(subscribeText(channel, p.auth(channel, data), `{"user_id":"bob"}`), 401, channel, "does not match")
-		p.ask(subscribeText(channel, p.auth(channel, data), data), subscribedText(channel))
-		if strings.Contains(channel, "cache") {
-			p.want(`{"event":"pusher:cache_miss","channel":"` + channel + `","data":"{}"}`)
+		p.refused(subscribeText(channel, p.auth("private-y", ""), data), 401, channel, "does not match")
+		for _, auth := range []string{p.auth(channel, data), p.auth(channel, "")} {
+			p.ask(subscribeText(channel, auth, data), subscribedText(channel))
+			if strings.Contains(channel, "cache") {
+				p.want(`{"event":"pusher:cache_miss","channel":"` + channel + `","data":"{}"}`)
+			}
+			p.unsubscribe(channel)
 		}
 	}
 	// It makes no member, nor a user.

@@ -63,13 +63,16 @@ func (c *pusherClient) authorise(s *settings, kind pusher.Kind, cmd *pusher.Comm
 	if !kind.Restricted() {
 		return nil, nil
 	}
-	// Backends sign it for private channels, too, if they give any.
 	data := cmd.ChannelData
-	if err := s.keys.CheckChannelAuth(cmd.Auth, c.ID(), cmd.Channel, data); err != nil {
+	err := s.keys.CheckChannelAuth(cmd.Auth, c.ID(), cmd.Channel, data)
+	if !kind.Has(pusher.Presence) {
+		if err != nil && data != "" { // which some backends sign here, too, and some do not
+			err = s.keys.CheckChannelAuth(cmd.Auth, c.ID(), cmd.Channel, "")
+		}
 		return nil, err
 	}
-	if !kind.Has(pusher.Presence) {
-		return nil, nil
+	if err != nil {
+		return nil, err
 	}
 	m, err := pusher.ParseMember(data, s.PresenceInfoMax)
 	if u := c.signed.Load(); err == pusher.ErrNoUser && u != nil {
@@ -97,7 +100,7 @@ func (c *pusherClient) acknowledgement(channel string, done hub.Subscribed) []by
 }
 
 // maxUserData bounds user_data, in bytes.
-const maxUserData = 16 << 10
+const maxUserData = 64 << 10
 
 // signIn makes the client one of a user's.
 func (c *pusherClient) signIn(cmd *pusher.Command) error {
@@ -107,7 +110,7 @@ func (c *pusherClient) signIn(cmd *pusher.Command) error {
 		return &pusher.Error{Code: pusher.CodeUnauthorized, Message: "not signed in: " + err.Error()}
 	}
 	if err := c.charge(); err != nil {
-		return refuse(err)
+		return &pusher.Error{Message: "not signed in: " + err.Error()}
 	}
 	if n := len(cmd.UserData); n > maxUserData { // it is sent back while others wait
 		return refuse(fmt.Errorf("user_data has %d bytes, at most %d are allowed", n, maxUserData))

@@ -360,8 +360,12 @@ func TestPusherAuthorizationTimeout(t *testing.T) {
 	t.Parallel()
 	a := tenant("a", func(a *App) { a.AuthorizationTimeout = 3 * time.Second })
 	s := newTest(t, tenants(a, tenant("b")))
-	signed, private, present := s.pusher(a), s.pusher(a), s.pusher(a)
+	signed, private, present, brought := s.pusher(a), s.pusher(a), s.pusher(a), s.pusher(a)
 	signed.signIn("ann")
+	if status, answer := s.call("POST", "/api/clients/"+brought.id+"/subscribe", a.Secret, `{"channel":"private-y"}`); status != 200 {
+		t.Errorf("%d %s", status, answer)
+	}
+	brought.want(subscribedText("private-y"))
 	private.subscribe("private-x")
 	present.enter("presence-x", `{"user_id":"1"}`, "1", "null")
 	other := s.pusher(tenant("b"))
@@ -374,7 +378,7 @@ func TestPusherAuthorizationTimeout(t *testing.T) {
 			t.Error(text)
 		}
 	}
-	for _, p := range []*pusherPeer{signed, private, present, other} {
+	for _, p := range []*pusherPeer{signed, private, present, brought, other} {
 		p.quiet()
 	}
 }

@@ -369,8 +369,6 @@ func TestPusherSignInFirst(t *testing.T) {
 	}
 	close(stop)
 	<-done
-	p := s.pusher(a)
-	p.fault(p.signInText(`{"id":"ann","more":"`+strings.Repeat("x", maxUserData)+`"}`), 4009, "", "user_data has")
 }
 
 // Who asks for much at once is held up, and gets it all.

@@ -147,8 +147,8 @@ func TestWatchlistTooLong(t *testing.T) {
 	a := tenant("a", func(a *App) { a.Watchlist = true })
 	s := newTest(t, tenants(a))
 	var list []string
-	for i := range 101 {
-		list = append(list, fmt.Sprintf("user-%03d", i))
+	for i := range 1000 { // some 45 KB
+		list = append(list, fmt.Sprintf("user-%03d-%s", i, strings.Repeat("x", 32)))
 	}
 	p := s.pusher(a)
 	data := watchText("ann", list[:100]...)
@@ -172,9 +172,9 @@ func TestWatchlistTooLong(t *testing.T) {
 		t.Error("news or the error are missing")
 	}
 	last, ninth := s.pusher(a), s.pusher(a)
-	last.signIn("user-100")
-	ninth.signIn("user-099")
-	p.wantNews("user-099", "")
+	last.signIn(list[100])
+	ninth.signIn(list[99])
+	p.wantNews(list[99], "")
 	p.quiet()
 }
 

@@ -62,7 +62,7 @@ func TestDepartures(t *testing.T) {
 
 		part(q, "presence-a", "7")
 		part(q, "presence-a", "7")
-		same(t, "before 3 s", after(r, departAfter-moment), nil)
+		same(t, "before 3 s", after(r, 3*time.Second-moment), nil)
 		same(t, "after 3 s", after(r, 2*moment), []string{"member_removed presence-a 7"})
 
 		part(q, "presence-a", "8")
@@ -199,7 +199,7 @@ func TestRetries(t *testing.T) {
 		got := datas(r.taken(), "")
 		slices.Sort(got)
 		same(t, "at once", got, []string{"before", "other"})
-		time.Sleep(giveUpAfter - time.Second)
+		time.Sleep(5*time.Minute - time.Second)
 		synctest.Wait()
 		same(t, "meanwhile", datas(r.taken(), ""), nil)
 		q.Emit("app", said("private-b", "other"))
@@ -213,7 +213,7 @@ func TestRetries(t *testing.T) {
 			}
 			want = min(2*want, retryAtMost)
 		}
-		if last := tries[len(tries)-1]; last < giveUpAfter || last > giveUpAfter+moment {
+		if last := tries[len(tries)-1]; last < 5*time.Minute || last > 5*time.Minute+moment {
 			t.Errorf("the last try was after %v", last)
 		}
 		s := q.Stats()[0]

@@ -22,6 +22,6 @@ const (
 	CodeReconnect    = 4200
 	CodePongMissing  = 4201
 	CodeInactive     = 4202
-	CodeClientEvent  = 4301 // too many client events, or one that is not allowed
+	CodeClientEvent  = 4301 // too many client events
 	CodeWatchlist    = 4302 // longer than MaxWatchlist
 )

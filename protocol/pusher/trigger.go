@@ -41,7 +41,15 @@ const (
 // ParseInfo reads a list of attributes, such as "user_count,cache"; empty is
 // none. The error is an *HTTPError.
 func ParseInfo(s string) (Info, error) {
-	var info Info
+	info, unknown := readInfo(s)
+	if unknown != nil {
+		return 0, badRequest("info has the unknown attribute %.60q: it may have user_count, subscription_count and cache", *unknown)
+	}
+	return info, nil
+}
+
+// readInfo reads the attributes that there are, and returns the first other one.
+func readInfo(s string) (info Info, unknown *string) {
 	if s == "" {
 		return 0, nil
 	}
@@ -54,10 +62,12 @@ func ParseInfo(s string) (Info, error) {
 		case "cache":
 			info |= CacheInfo
 		default:
-			return 0, badRequest("info has the unknown attribute %.60q: it may have user_count, subscription_count and cache", name)
+			if unknown == nil {
+				unknown = &name
+			}
 		}
 	}
-	return info, nil
+	return info, unknown
 }
 
 var (
@@ -123,9 +133,7 @@ func ParseLegacy(channel string, query url.Values, body []byte, l Limits) (Trigg
 	if t.SocketID = query.Get("socket_id"); err == nil && t.SocketID != "" {
 		err = CheckSocketID(t.SocketID)
 	}
-	if err == nil {
-		t.Info, err = ParseInfo(query.Get("info"))
-	}
+	t.Info, _ = readInfo(query.Get("info"))
 	if err != nil {
 		return Trigger{}, asHTTP("", err)
 	}
@@ -174,8 +182,8 @@ func parseTrigger(b []byte, l Limits, batch bool) (t Trigger, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.Info, err = ParseInfo(info)
-	return t, err
+	t.Info, _ = readInfo(info) // what is unknown must not keep the event back
+	return t, nil
 }
 
 // event sets the event of a trigger.
