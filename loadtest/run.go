@@ -24,6 +24,7 @@ type run struct {
 	watch     *watch
 	enough    int64 // bytes of memory that have to stay free
 	publisher atomic.Pointer[publisher]
+	lose      context.CancelCauseFunc // ends what is played
 
 	mu     sync.Mutex // guards phases and notes
 	phases []Phase
@@ -36,17 +37,21 @@ type run struct {
 	server                        *restarted
 }
 
-// What ends a run early, with a result.
+// failure is what ends a run early, with a result that tells of it.
+type failure struct{ error }
+
+func failf(format string, args ...any) error { return &failure{fmt.Errorf(format, args...)} }
+
 var (
-	errNobody = errors.New("no connection became ready")
-	errMemory = errors.New("the memory of this machine ran out: the run was stopped before the kernel would")
+	errNobody = failf("no connection became ready")
+	errMemory = failf("the memory of this machine ran out: the run was stopped before the kernel would")
 )
 
 // Run runs a load test. A fault of the configuration is an *Error. When ctx is
 // cancelled the run ends early, and the result tells what there was until then.
-// A run that could not go on for want of a server or of memory has a result with
-// Failed set, and no error; if a worker process dies there is an error, and no
-// result.
+// A run that could not go on, for want of a server or of memory for example, has a
+// result with Failed set, and no error; if a worker process dies there is an error,
+// and no result.
 //
 // Run may be called from any goroutine, but one at a time in a process: what a
 // process takes is measured as a whole.
@@ -67,6 +72,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	playing, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
+	r.lose = lose
 	stop := r.follow(lose)
 	err = r.play(playing)
 	interrupted := ctx.Err() != nil
@@ -76,7 +82,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if lost := stop(); err == nil {
 		err = lost
 	}
-	if err != nil && !errors.Is(err, errNobody) && !errors.Is(err, errMemory) {
+	if failed := new(failure); err != nil && !errors.As(err, &failed) {
 		return nil, err
 	}
 	result, finishErr := r.conclude(context.WithoutCancel(ctx), interrupted)

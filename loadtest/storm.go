@@ -2,9 +2,6 @@ package loadtest
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"syscall"
 	"time"
@@ -46,10 +43,14 @@ func (r *run) storm(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case end.Err() != nil:
-		c := r.watch.state()
-		if c.Gone == 0 {
+		switch c := r.watch.state(); {
+		case c.Gone == 0:
 			r.note("no connection was lost within %v", r.plan.Duration)
-		} else {
+		case c.Returned == 0 && r.server.ended():
+			return failf("not one client was back after %v, and the restart command has ended", r.plan.Duration)
+		case c.Returned == 0:
+			return failf("not one client was back after %v", r.plan.Duration)
+		default:
 			r.note("%d of %d clients were not back after %v", c.Gone-c.Returned, c.Gone, r.plan.Duration)
 		}
 	case err != nil:
@@ -90,7 +91,7 @@ func (r *run) kill(ctx context.Context) error {
 	}
 	for _, pid := range r.plan.PIDs {
 		if err := syscall.Kill(pid, signal); err != nil {
-			return fmt.Errorf("cannot end process %d: %w", pid, err)
+			return failf("cannot end process %d: %w", pid, err)
 		}
 	}
 	if r.plan.Restart == "" {
@@ -101,39 +102,15 @@ func (r *run) kill(ctx context.Context) error {
 			break
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("the server (process %v) has not ended a minute after signal %s", r.plan.PIDs, r.plan.Kill)
+			return failf("the server (process %v) has not ended a minute after signal %s", r.plan.PIDs, r.plan.Kill)
 		}
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}
 	var err error
-	r.server, err = restart(r.plan.Restart)
+	r.server, err = restart(r.plan.Restart, r.lose)
 	return err
-}
-
-// restarted is a server that the run has started.
-type restarted struct{ cmd *exec.Cmd }
-
-func restart(command string) (*restarted, error) {
-	cmd := exec.Command("/bin/sh", "-c", command)
-	cmd.Stderr = os.Stderr
-	ownGroup(cmd)
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start the server again: %w", err)
-	}
-	return &restarted{cmd}, nil
-}
-
-// end stops the server, since nobody else knows of it.
-func (s *restarted) end() {
-	if s == nil {
-		return
-	}
-	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGTERM)
-	t := time.AfterFunc(10*time.Second, func() { syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) })
-	s.cmd.Wait()
-	t.Stop()
 }
 
 // stormResult makes the account of the way back.
