@@ -65,6 +65,24 @@ func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
 	return result, nil
 }
 
+// nothing says why a run that went to its end has come to nothing, if it has.
+func (r *run) nothing(result *Result) string {
+	c, m := &result.Connect, result.Messages
+	switch {
+	case m != nil && m.Due == 0 && len(m.Failures) > 0:
+		return "no publication was accepted: " + m.Failures[0].Cause
+	case r.plan.Scenario != ScenarioStorm && c.Open == 0 && c.Dropped > 0:
+		return fmt.Sprintf("the server, or the network, has ended all connections, the last one at %.1f s", r.since(r.watch.state().DroppedLast))
+	case r.plan.Scenario != ScenarioStorm && c.Open == 0:
+		return "no client was connected at the end"
+	case m != nil && m.Due == 0:
+		return "no message was sent"
+	case m != nil && m.Received == 0 && m.Lost > 0:
+		return fmt.Sprintf("of %d messages that were due none came", m.Due)
+	}
+	return ""
+}
+
 func (p *plan) runConfig() RunConfig {
 	c := RunConfig{
 		Scenario: p.Scenario, URL: MaskURL(p.URL), Dialect: p.dialect.Name, Connections: p.Connections, Rate: p.Rate,
@@ -112,7 +130,7 @@ func (r *run) connectResult(c *counts, h histogram) Connect {
 
 func (r *run) messages(c *counts, f *final) *Messages {
 	m := &Messages{
-		Sent: c.Sent, Due: f.Due, Received: c.Received, Lost: f.Lost, Duplicated: c.Duplicated, Reordered: c.Reordered,
+		Sent: c.Sent, Unsent: c.Unsent + r.givenUp, Due: f.Due, Received: c.Received, Lost: f.Lost, Duplicated: c.Duplicated, Reordered: c.Reordered,
 		Corrupted: c.Corrupted, Unexpected: c.Unexpected, Missed: f.Missed,
 		ReceivedBytes: c.ReceivedBytes, SentBytes: c.SentBytes, Latency: restored(f.Latency).latency(),
 	}

@@ -15,7 +15,7 @@ type echoPlan struct {
 	until  int64
 	count  int64 // messages in all
 	warmUp int64 // of them
-	sent   int64
+	sent   int64 // or due while nobody was there
 	next   int   // index among the lane's clients
 	active []int // closed loop: clients with a message under way
 	check  int64 // when to look for answers that do not come
@@ -101,8 +101,10 @@ func (p *echoPlan) proceed(n *lane, now int64) {
 				return
 			}
 			number, found := p.turn(n)
-			if !found {
-				return // nobody is there: what is due stays due
+			if !found { // nobody is there
+				p.sent++
+				n.counts.Unsent++
+				continue
 			}
 			n.sendLag.record(swarm.Now() - due)
 			n.say(number, due)

@@ -297,6 +297,7 @@ func (w *worker) Closed(c *swarm.Conn, opened bool, why swarm.Cause, now int64) 
 			return
 		}
 		n.counts.Dropped++
+		n.counts.DroppedLast = now
 		n.fault(why)
 		n.lostConnection(c, cl, now)
 	case n.halted && why == swarm.Done:

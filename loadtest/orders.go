@@ -111,10 +111,12 @@ type counts struct {
 	Disconnects                                     int64 // churn
 	Behind                                          int64 // churn: client was not back yet when its turn came
 	Sent, Received, Warm                            int64 // Warm: of Received, to warm up
+	Unsent                                          int64 // echoes that were due while nobody was there
 	Duplicated, Reordered, Corrupted, Unexpected    int64
 	Pings, SentBytes, ReceivedBytes                 int64
 	First, Last                                     int64 // when the first message that counts was due, and the last came
 	ReadyFirst, ReadyLast                           int64 // when the first connection was due, and the last was ready
+	DroppedLast                                     int64 // when the last connection was dropped
 	Gone, Returned, GoneFirst, ReturnedFirst, Tries int64 // storm
 }
 
@@ -130,6 +132,7 @@ func (c *counts) add(d *counts) {
 	c.Sent += d.Sent
 	c.Received += d.Received
 	c.Warm += d.Warm
+	c.Unsent += d.Unsent
 	c.Duplicated += d.Duplicated
 	c.Reordered += d.Reordered
 	c.Corrupted += d.Corrupted
@@ -139,6 +142,7 @@ func (c *counts) add(d *counts) {
 	c.ReceivedBytes += d.ReceivedBytes
 	c.First, c.Last = earliest(c.First, d.First), max(c.Last, d.Last)
 	c.ReadyFirst, c.ReadyLast = earliest(c.ReadyFirst, d.ReadyFirst), max(c.ReadyLast, d.ReadyLast)
+	c.DroppedLast = max(c.DroppedLast, d.DroppedLast)
 	c.Gone += d.Gone
 	c.Returned += d.Returned
 	c.GoneFirst = earliest(c.GoneFirst, d.GoneFirst)

@@ -123,6 +123,7 @@ type Messages struct {
 	Sent          int64 `json:"sent"`             // publications or echoes, those of the warm-up too
 	Failed        int64 `json:"failed"`           // publications that the server did not accept; nothing is due for them
 	Partly        int64 `json:"partly,omitempty"` // accepted at some of several addresses only; due all the same
+	Unsent        int64 `json:"unsent,omitempty"` // were to be sent, and were not: nobody was connected, say; not in Due
 	Due           int64 `json:"due"`
 	Received      int64 `json:"received"`
 	Lost          int64 `json:"lost"`           // never came

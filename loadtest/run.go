@@ -35,6 +35,7 @@ type run struct {
 	dropAt                        int64
 	down                          bool // the server went, not the clients
 	server                        *restarted
+	givenUp                       int64 // echoes that were not sent since nothing went on
 }
 
 // failure is what ends a run early, with a result that tells of it.
@@ -99,11 +100,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 			}
 		}
 	}
-	if m := result.Messages; result.Failed == "" && !interrupted && m != nil && m.Due == 0 {
-		result.Failed = "no message was sent"
-		if len(m.Failures) > 0 {
-			result.Failed = "no publication was accepted: " + m.Failures[0].Cause
-		}
+	if result.Failed == "" && !interrupted {
+		result.Failed = r.nothing(result)
 	}
 	return result, nil
 }

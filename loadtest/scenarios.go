@@ -111,18 +111,33 @@ func (r *run) echo(ctx context.Context) error {
 func (r *run) echoed(ctx context.Context, count, until int64) error {
 	last, at := int64(-1), time.Now()
 	return r.wait(ctx, func(c *counts) bool {
-		if c.Sent >= count || until != 0 && swarm.Now() > until {
+		if c.Sent+c.Unsent >= count || until != 0 && swarm.Now() > until {
 			return true
 		}
-		if got := c.Received + c.Corrupted + c.Sent; got != last {
+		got := c.Received + c.Corrupted + c.Sent
+		if got != last || r.plan.Rate > 0 && c.Open > 0 {
 			last, at = got, time.Now()
 		}
 		if time.Since(at) > r.plan.Grace+2*echoPatience {
 			r.note("nothing went on for %v: the rest was not sent", r.plan.Grace+2*echoPatience)
+			r.givenUp = max(0, r.plan.echoes()-c.Sent-c.Unsent)
 			return true
 		}
 		return false
 	})
+}
+
+// echoes is how many echoes are asked for, 0 if it is as many as there is time for.
+func (p *plan) echoes() int64 {
+	timed := int64(p.Rate * p.Duration.Seconds())
+	switch n := int64(p.messages); {
+	case p.Duration == 0:
+		return n
+	case n == 0:
+		return timed
+	default:
+		return min(n, timed)
+	}
 }
 
 // churn disconnects and connects.

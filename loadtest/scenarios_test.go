@@ -254,9 +254,64 @@ func TestManyLoops(t *testing.T) {
 	t.Parallel()
 	s := faulty.Start(t, faulty.Plan{CloseEvery: 1, CloseAfter: 1})
 	r, truth := load(t, s, "/echo", Config{Scenario: ScenarioEcho, Connections: 64, Loops: 16, Duration: 500 * time.Millisecond})
+	r.Failed = "" // since nobody is left
 	agree(t, r, truth, "closed by the server with 1011")
 	if truth.Closed != 64 {
 		t.Errorf("%d of 64 clients have sent", truth.Closed)
+	}
+}
+
+// A run whose server has gone has failed, and what was due while nobody was
+// connected is told.
+func TestServerGone(t *testing.T) {
+	for name, c := range map[string]struct {
+		path   string
+		cfg    Config
+		unsent bool
+	}{
+		"echo":            {"/echo", Config{Scenario: ScenarioEcho, Rate: 500, Messages: 500}, true},
+		"echo, timed":     {"/echo", Config{Scenario: ScenarioEcho, Rate: 500, Duration: time.Second}, true},
+		"echo, by answer": {"/echo", Config{Scenario: ScenarioEcho, Duration: 300 * time.Millisecond}, false},
+		"broadcast":       {"/ws", Config{Scenario: ScenarioBroadcast, Rate: 100, Messages: 50}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := faulty.Start(t, faulty.Plan{CloseEvery: 1, CloseAfter: 2})
+			c.cfg.Connections, c.cfg.FailIf = 20, []string{"unsent>0"}
+			r, _ := load(t, s, c.path, c.cfg)
+			m := r.Messages
+			if !strings.Contains(r.Failed, "ended all connections") || r.Connect.Dropped != 20 {
+				t.Errorf("failed %q, %+v", r.Failed, r.Connect)
+			}
+			if c.unsent != (m.Unsent > 0) || r.Thresholds[0].Missed != c.unsent || c.unsent && m.Sent+m.Unsent < 499 || c.cfg.Messages == 500 && m.Sent+m.Unsent != 500 {
+				t.Errorf("%+v, %+v", m, r.Thresholds)
+			}
+		})
+	}
+}
+
+// What a run gives up for want of answers is unsent.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	s := faulty.Start(t, faulty.Plan{CloseEvery: 1, CloseAfter: 2})
+	r, _ := load(t, s, "/echo", Config{Scenario: ScenarioEcho, Connections: 5, Messages: 1000, Grace: time.Millisecond})
+	if m := r.Messages; m.Sent+m.Unsent != 1000 || m.Unsent == 0 {
+		t.Errorf("%+v", m)
+	}
+}
+
+// That nothing comes of what is due is a failure.
+func TestNothingComes(t *testing.T) {
+	for name, d := range dialects {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := d.cfg
+			cfg.Grace = 500 * time.Millisecond
+			r, _ := load(t, faulty.Start(t, faulty.Plan{Drop: 1}), d.path, cfg)
+			if want := fmt.Sprintf("of %d messages that were due none came", r.Messages.Due); r.Failed != want || r.Messages.Due == 0 {
+				t.Errorf("%q, want %q", r.Failed, want)
+			}
+		})
 	}
 }
 

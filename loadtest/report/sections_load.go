@@ -12,6 +12,9 @@ func messages(r *loadtest.Result) section {
 		return s
 	}
 	s.add(when(r.Run.Scenario == "echo", "sent")+when(r.Run.Scenario != "echo", "published"), "%s", count(m.Sent))
+	if m.Unsent > 0 {
+		s.bad("never sent", "%s", counted(m.Unsent, sent(r)))
+	}
 	if m.Failed > 0 {
 		s.bad("not accepted", "%s", counted(m.Failed, sent(r)))
 	}

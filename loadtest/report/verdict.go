@@ -89,6 +89,9 @@ func messageFaults(r *loadtest.Result) (list []string) {
 			list = append(list, counted(f.n, "message")+" "+f.word)
 		}
 	}
+	if m.Unsent > 0 {
+		list = append(list, counted(m.Unsent, sent(r))+" NEVER SENT")
+	}
 	if m.Failed > 0 {
 		list = append(list, counted(m.Failed, sent(r))+" NOT ACCEPTED")
 	}
