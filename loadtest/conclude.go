@@ -55,9 +55,13 @@ func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
 		result.Storm = r.stormResult(&c, sum)
 	}
 	if p := r.publisher.Load(); p != nil {
-		sum.SendLag = merged(sum.SendLag, p.lag.peek())
+		sum.SendLag, sum.Stall = merged(sum.SendLag, p.lag.peek()), sum.Stall.longer(p.stall)
+		// A stall of this tool while it waits for an answer looks like the server's.
+		if d := time.Duration(p.waited); d > time.Second && p.took.count() > 0 && sum.Stall.Length < p.waited/2 {
+			r.note("the server did not take publications at this rate: each waits for the answer to the one before, which made some %.1f s late", d.Seconds())
+		}
 	}
-	r.usageResult(result, restored(sum.Lag), restored(sum.SendLag))
+	r.usageResult(result, sum)
 	result.Notes = r.notes
 	for i := range r.plan.thresholds {
 		result.Thresholds = append(result.Thresholds, r.plan.thresholds[i].judge(result))
@@ -136,9 +140,6 @@ func (r *run) messages(c *counts, f *final) *Messages {
 	}
 	if p := r.publisher.Load(); p != nil {
 		p.results(m)
-		if late := time.Duration(p.late); late > time.Second && m.Publish != nil {
-			r.note("the server did not take publications at this rate: each waits for the answer to the one before, and the last were %.1f s late", late.Seconds())
-		}
 	}
 	if took := c.Last - c.First; c.First != 0 && took > 0 {
 		m.TookS = float64(took) / 1e9
@@ -178,6 +179,23 @@ func matters(lag *Latency, bound float64, m *Messages) bool {
 	return m == nil || m.Latency == nil || lag.P99MS > lagPart*m.Latency.P99MS
 }
 
+// standstill says that the tool did not go on for a time, if that is a large part of
+// the longest latency.
+func (r *run) standstill(s stall, result *Result) string {
+	var longest *Latency
+	switch {
+	case result.Messages != nil:
+		longest = result.Messages.Latency
+	case result.Churn != nil:
+		longest = result.Churn.Latency
+	}
+	ms := float64(s.Length) / 1e6
+	if longest == nil || ms <= lagBound || ms <= lagPart*longest.MaxMS {
+		return ""
+	}
+	return fmt.Sprintf("it stood still for %v, or had too much to do, at %.1f s", time.Duration(s.Length).Round(time.Millisecond), r.since(s.From))
+}
+
 // window is how long was measured: to the last message, if there were any.
 func (r *run) window() time.Duration {
 	if r.begin.at == 0 || r.done.at == 0 {
@@ -191,10 +209,10 @@ func (r *run) window() time.Duration {
 }
 
 // usageResult tells what tool and server took.
-func (r *run) usageResult(result *Result, lag, send histogram) {
+func (r *run) usageResult(result *Result, sum *final) {
 	cores := float64(result.Machine.Cores)
 	u := &result.Client
-	u.LoopLag, u.SendLag = lag.latency(), send.latency()
+	u.LoopLag, u.SendLag = restored(sum.Lag).latency(), restored(sum.SendLag).latency()
 	u.PeakShare = r.watch.peakCPU
 	end := r.measure(context.Background(), false)
 	u.CPUSeconds, u.RSSBytes = end.own.CPU.Seconds(), r.connected.own.RSS
@@ -212,6 +230,12 @@ func (r *run) usageResult(result *Result, lag, send histogram) {
 		u.Bottleneck = fmt.Sprintf("its event loops came %.0f ms late (99th percentile)", u.LoopLag.P99MS)
 	case matters(u.SendLag, sendBound, result.Messages):
 		u.Bottleneck = fmt.Sprintf("it sent %.0f ms late (99th percentile)", u.SendLag.P99MS)
+	}
+	if s := r.standstill(sum.Stall, result); s != "" {
+		if u.Bottleneck != "" {
+			s = u.Bottleneck + "; " + s
+		}
+		u.Bottleneck = s
 	}
 	if u.MachineShare > wholeShare {
 		r.note("all processors of this machine were busy while it was measured, %.0f %% of them with this tool: times are those of a machine that both share", u.CPUShare*100)

@@ -21,6 +21,24 @@ func (h histogram) record(ns int64) {
 	h.hdr.RecordValue(min(max(ns/1000, 0), maxMicros)) // never fails within the range
 }
 
+// recordCorrected adds a lateness in nanoseconds of something that comes every so
+// many, and that of those which did not come meanwhile.
+func (h histogram) recordCorrected(ns, every int64) {
+	v := min(max(ns/1000, 0), maxMicros)
+	h.hdr.RecordCorrectedValue(v, max(every/1000, v/10_000, 1))
+}
+
+// stall is a time in which something did not go on.
+type stall struct{ From, Length int64 }
+
+// longer returns the longer of two.
+func (s stall) longer(t stall) stall {
+	if t.Length > s.Length {
+		return t
+	}
+	return s
+}
+
 // take returns what is in h for another process, and empties h. It is nil if
 // there is nothing.
 func (h histogram) take() *hdrhistogram.Snapshot {

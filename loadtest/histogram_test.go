@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -82,5 +83,21 @@ func TestHistogramTravels(t *testing.T) {
 	b.add(a.take())
 	if a.count() != 0 || b.count() != 200 || b.hdr.Max() < 98_900 {
 		t.Errorf("%d left, %d arrived, at most %d", a.count(), b.count(), b.hdr.Max())
+	}
+}
+
+// A stall is as many times as would have been measured meanwhile.
+func TestRecordCorrected(t *testing.T) {
+	h := newHistogram()
+	for range 3000 {
+		h.recordCorrected(int64(100*time.Microsecond), int64(time.Millisecond))
+	}
+	h.recordCorrected(int64(1500*time.Millisecond), int64(time.Millisecond))
+	if n, p90 := h.count(), h.ms(90); n != 4500 || p90 < 1000 {
+		t.Errorf("%d times, the 90th percentile is %g ms", n, p90)
+	}
+	h.recordCorrected(maxMicros*1000, 1) // ends soon
+	if n := h.count(); n > 4500+10_001 {
+		t.Errorf("%d times", n)
 	}
 }

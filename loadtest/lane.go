@@ -65,16 +65,26 @@ func newLane(w *worker, index int) *lane {
 	return &lane{
 		worker: w, index: index, errors: map[swarm.Cause]int64{},
 		connects: newHistogram(), churned: newHistogram(), interval: newHistogram(), total: newHistogram(),
-		lag: lagRecord{newHistogram(), newHistogram()}, sendLag: newHistogram(),
+		lag: lagRecord{interval: newHistogram(), total: newHistogram()}, sendLag: newHistogram(),
 	}
 }
 
 // lagRecord keeps loop lag twice: since the last snapshot, and in all.
-type lagRecord struct{ interval, total histogram }
+type lagRecord struct {
+	interval, total histogram
+	worst           stall
+}
 
-func (r *lagRecord) record(ns int64) {
-	r.interval.record(ns)
-	r.total.record(ns)
+func (r *lagRecord) record(ns, period int64) {
+	r.interval.recordCorrected(ns, period)
+	r.total.recordCorrected(ns, period)
+	r.worst = r.worst.longer(stall{swarm.Now() - ns, ns})
+}
+
+// reset forgets what was in all.
+func (r *lagRecord) reset() {
+	r.total.hdr.Reset()
+	r.worst = stall{}
 }
 
 // clients calls f with each client of the lane.

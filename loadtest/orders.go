@@ -174,6 +174,7 @@ type final struct {
 	Connect, Latency             *hdrhistogram.Snapshot
 	Churn, Lag, SendLag          *hdrhistogram.Snapshot
 	Returns                      []int64 // when each came back that had gone
+	Stall                        stall   // the longest of a loop
 }
 
 // add adds up two accounts.
@@ -185,6 +186,7 @@ func (f *final) add(g *final) {
 	f.Connect, f.Latency = merged(f.Connect, g.Connect), merged(f.Latency, g.Latency)
 	f.Churn, f.Lag, f.SendLag = merged(f.Churn, g.Churn), merged(f.Lag, g.Lag), merged(f.SendLag, g.SendLag)
 	f.Returns = append(f.Returns, g.Returns...)
+	f.Stall = f.Stall.longer(g.Stall)
 }
 
 // add adds up two states. Whose process runs how is not added: CPU and Procs stay.

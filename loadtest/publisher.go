@@ -35,7 +35,8 @@ type publisher struct {
 	failures map[string]int64
 	took     histogram // until a server has answered
 	lag      histogram // how late this tool was to begin them
-	late     int64     // how late one was begun at most, by whomever's fault
+	stall    stall     // the longest such lateness
+	waited   int64     // how late the server's answers made one at most
 }
 
 // outlet is one way to publish: a server's address.
@@ -95,6 +96,7 @@ func (p *publisher) serve(o outlet) {
 	s := p.plan.schedule()
 	var payload []byte
 	var free int64 // when the outlet had done with the publication before
+	var busy backlog
 	for k := int64(1); p.plan.messages == 0 || k <= int64(p.plan.messages); k++ {
 		due := p.began + s.due(k)
 		if !p.wait(due) {
@@ -114,9 +116,27 @@ func (p *publisher) serve(o outlet) {
 		err := o.publish(one, p.plan.channels[channel], payload)
 		stop()
 		ended := swarm.Now()
-		p.note(k, due, began, began-max(due, free), ended, err)
+		p.note(k, timing{due, began, ended, began - max(due, free), busy.add(due, ended-began)}, err)
 		free = ended
 	}
+}
+
+// timing is when a publication was due, begun, and answered.
+type timing struct {
+	due, began, ended int64
+	lag               int64 // how late this tool was with it
+	waited            int64 // how late the server was, with those before it
+}
+
+// backlog is when a server is done with all so far, if it is never this tool that
+// is late.
+type backlog int64
+
+// add adds a publication, and returns how long it waits for those before it.
+func (b *backlog) add(due, took int64) (waited int64) {
+	waited = max(0, int64(*b)-due)
+	*b = backlog(due + waited + took)
+	return waited
 }
 
 // wait sleeps until due and reports whether the publisher goes on.
@@ -146,13 +166,13 @@ func raise(v *atomic.Int64, to int64) {
 	}
 }
 
-// note keeps how a publication went. lag is how late this tool was with it, not
-// the server with the one before.
-func (p *publisher) note(k, due, began, lag, ended int64, err error) {
+// note keeps how a publication went.
+func (p *publisher) note(k int64, t timing, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lag.record(lag)
-	p.late = max(p.late, began-due)
+	p.lag.recordCorrected(t.lag, int64(1e9*float64(p.plan.Burst)/p.plan.Rate))
+	p.stall = p.stall.longer(stall{t.began - t.lag, t.lag})
+	p.waited = max(p.waited, t.waited)
 	if err != nil {
 		p.refused.set(k)
 		cause := publishCause(err)
@@ -163,7 +183,7 @@ func (p *publisher) note(k, due, began, lag, ended int64, err error) {
 		return
 	}
 	if k > int64(p.plan.WarmUp) {
-		p.took.record(ended - due)
+		p.took.record(t.ended - t.due)
 	}
 	p.accepted.set(k)
 }

@@ -130,6 +130,16 @@ func TestPublisherAccount(t *testing.T) {
 	}
 }
 
+// A server is late only by its answers, not by when this tool got to ask.
+func TestBacklog(t *testing.T) {
+	var b backlog
+	for i, c := range []struct{ due, took, want int64 }{{0, 5, 0}, {10, 25, 0}, {20, 5, 15}, {30, 5, 10}, {100, 1, 0}} {
+		if got := b.add(c.due, c.took); got != c.want {
+			t.Errorf("publication %d waits %d, want %d", i+1, got, c.want)
+		}
+	}
+}
+
 // Another base keeps the path of the request.
 func TestOutletURL(t *testing.T) {
 	for _, c := range []struct{ url, base, want string }{

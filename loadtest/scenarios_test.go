@@ -501,6 +501,35 @@ func TestWorkerDies(t *testing.T) {
 	}
 }
 
+// A worker that stood still is told, and the server not blamed for it.
+func TestStandstill(t *testing.T) {
+	t.Parallel()
+	s, dir := faulty.Start(t, faulty.Plan{}), t.TempDir()
+	var once sync.Once
+	r, _ := load(t, s, "/ws", Config{
+		Scenario: ScenarioBroadcast, Connections: 20, Messages: 200, Rate: 100, Workers: 1,
+		WorkerCommand: append([]string{"/bin/sh", "-c", `: > "$0/$$"; exec "$@"`, dir}, workerCommand()...),
+		OnProgress: func(p Progress) {
+			if p.Phase != "measure" || p.Done == 0 {
+				return
+			}
+			once.Do(func() {
+				list, _ := os.ReadDir(dir)
+				pid, err := strconv.Atoi(filepath.Base(list[0].Name()))
+				if err != nil || syscall.Kill(pid, syscall.SIGSTOP) != nil {
+					t.Error("cannot stop worker ", list)
+				}
+				time.Sleep(700 * time.Millisecond)
+				syscall.Kill(pid, syscall.SIGCONT)
+			})
+		},
+	})
+	c := r.Client
+	if !strings.Contains(c.Bottleneck, "it stood still for ") || c.LoopLag.P99MS < 100 || strings.Contains(strings.Join(r.Notes, "\n"), "the server did not") {
+		t.Errorf("bottleneck %q, loops late by %g ms, notes %q", c.Bottleneck, c.LoopLag.P99MS, r.Notes)
+	}
+}
+
 // A worker that cannot be started, or is none, is told.
 func TestNoWorker(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -98,5 +98,5 @@ func (n *lane) finish(f *final, o *finishOrder) {
 	})
 	f.Connect, f.Latency, f.Churn = n.connects.peek(), n.total.peek(), n.churned.peek()
 	f.Lag, f.SendLag = n.lag.total.peek(), n.sendLag.peek()
-	f.Returns = n.returns
+	f.Returns, f.Stall = n.returns, n.lag.worst
 }

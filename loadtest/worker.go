@@ -58,7 +58,7 @@ func (w *worker) carryOut(o *order, a *answer) error {
 	case o.Begin:
 		a.Ready = sum(w.tally((*lane).begin))
 	case o.Measure:
-		w.each(func(n *lane) { n.lag.total.hdr.Reset() })
+		w.each(func(n *lane) { n.lag.reset() })
 	case o.Echo != nil:
 		w.echo(o.Echo)
 	case o.Churn != nil:

@@ -17,9 +17,10 @@ import (
 type Loop struct {
 	Index int // fixed
 
-	// Lag, if it is set, is told how late each turn came to its tick, in
-	// nanoseconds, before Tick is called. It is to be set before the first Dial.
-	Lag func(ns int64)
+	// Lag, if it is set, is told how late each turn came to its tick, before Tick is
+	// called, and the time between two ticks, in nanoseconds: those that would have
+	// come meanwhile are left out. It is to be set before the first Dial.
+	Lag func(ns, period int64)
 
 	// Counters, of all clients of the loop.
 	Pings         int64 // of servers, each answered
@@ -120,7 +121,7 @@ func (l *Loop) turn() {
 	if due := l.due.Swap(0); due != 0 {
 		now := Now()
 		if l.Lag != nil {
-			l.Lag(now - due)
+			l.Lag(now-due, l.swarm.tick.Load())
 		}
 		l.expire(now)
 		l.swarm.cfg.Handler.Tick(l, now)

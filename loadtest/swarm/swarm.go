@@ -121,18 +121,25 @@ func (s *Swarm) SetTick(d time.Duration) {
 }
 
 func (s *Swarm) ticks() {
+	at := Now()
 	for {
-		Sleep(time.Duration(s.tick.Load()))
+		at = following(at, Now(), s.tick.Load())
+		Sleep(time.Duration(at - Now()))
 		select {
 		case <-s.done:
 			return
 		default:
 		}
 		for _, l := range s.loops {
-			l.due.CompareAndSwap(0, Now())
+			l.due.CompareAndSwap(0, at) // not when this goroutine got to run
 			l.poll.Wake()
 		}
 	}
+}
+
+// following is the first tick after now, if there was one at a time.
+func following(at, now, period int64) int64 {
+	return at + period*(1+max(0, now-at)/period)
 }
 
 // Each runs f on every loop's goroutine, on all at once, and returns when all

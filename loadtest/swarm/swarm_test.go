@@ -369,3 +369,14 @@ func TestNewAndClose(t *testing.T) {
 		t.Errorf("%d ends were told after Close", closed.Load())
 	}
 }
+
+// Ticks are on a grid, and those that were not in time are left out.
+func TestFollowing(t *testing.T) {
+	for _, c := range []struct{ at, now, period, want int64 }{
+		{100, 90, 10, 110}, {100, 100, 10, 110}, {100, 109, 10, 110}, {100, 110, 10, 120}, {100, 1_605, 10, 1_610}, {100, 104, 3, 106},
+	} {
+		if got := following(c.at, c.now, c.period); got != c.want {
+			t.Errorf("after %d, at %d: %d, want %d", c.at, c.now, got, c.want)
+		}
+	}
+}
