@@ -49,7 +49,7 @@ func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
 	case ScenarioBroadcast, ScenarioEcho, ScenarioStorm:
 		result.Messages = r.messages(&c, sum)
 	case ScenarioChurn:
-		result.Churn = r.churnResult(&c, restored(sum.Churn))
+		result.Churn = r.churnResult(&c, result.Connect.Succeeded, restored(sum.Churn))
 	}
 	if r.plan.Scenario == ScenarioStorm {
 		result.Storm = r.stormResult(&c, sum)
@@ -148,9 +148,10 @@ func (r *run) messages(c *counts, f *final) *Messages {
 	return m
 }
 
-func (r *run) churnResult(c *counts, h histogram) *Churn {
+// churnResult makes the account of a churn, after some first connections.
+func (r *run) churnResult(c *counts, first int, h histogram) *Churn {
 	x := &Churn{
-		Connects: h.count(), Disconnects: c.Disconnects, Failed: c.Failed - r.atBegin.Failed, Latency: h.latency(),
+		Connects: c.Succeeded - int64(first), Disconnects: c.Disconnects, Behind: c.Behind, Failed: c.Failed - r.atBegin.Failed, Latency: h.latency(),
 	}
 	if wall := min(r.window(), r.plan.Duration).Seconds(); wall > 0 {
 		x.RateS = float64(x.Connects) / wall

@@ -159,7 +159,6 @@ func (n *lane) becameReady(c *swarm.Conn, cl *client, now int64) {
 	n.subscribers--
 	n.counts.Succeeded++
 	n.counts.Open++
-	took := now - c.Due()
 	switch {
 	case cl.gone:
 		cl.gone, cl.rejoin, cl.tries, cl.since = false, true, 0, now
@@ -167,13 +166,14 @@ func (n *lane) becameReady(c *swarm.Conn, cl *client, now int64) {
 		n.counts.ReturnedFirst = earliest(n.counts.ReturnedFirst, now)
 		n.returns = append(n.returns, now)
 	case n.churning.every != 0: // halted or not
-		if cl.since != 0 {
-			took = now - cl.since
+		if cl.since == 0 {
+			n.churned.record(now - c.Due())
+		} else {
+			n.churning.waited(n, c.Number(), now)
 		}
 		cl.since, cl.tries = 0, 0
-		n.churned.record(took)
 	default:
-		n.connects.record(took)
+		n.connects.record(now - c.Due())
 		n.counts.ReadyFirst = earliest(n.counts.ReadyFirst, c.Due())
 		n.counts.ReadyLast = max(n.counts.ReadyLast, now)
 	}

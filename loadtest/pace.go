@@ -207,9 +207,10 @@ type churnPlan struct {
 	start int64
 	every float64
 	until int64
-	k     int64 // turns so far
-	next  int   // index among the lane's clients
+	k     int64 // turns so far; turn k is of the lane's client k modulo their number
 }
+
+func (p *churnPlan) due(k int64) int64 { return p.start + int64(float64(k)*p.every) }
 
 func (w *worker) churn(o *churnOrder) {
 	w.pace(time.Millisecond)
@@ -224,23 +225,33 @@ func (p *churnPlan) proceed(n *lane, now int64) {
 		return
 	}
 	for {
-		due := p.start + int64(float64(p.k)*p.every)
+		due := p.due(p.k)
 		if due > now {
 			return
 		}
+		number := n.index + int(p.k%int64(n.size()))*len(n.worker.lanes)
 		p.k++
-		number := n.index + p.next*len(n.worker.lanes)
-		p.next = (p.next + 1) % n.size()
 		c, cl := n.worker.swarm.Conn(number), &n.worker.clients[number]
-		if cl.stage != ready {
-			if cl.since != 0 { // else it was never there
-				n.counts.Behind++
-			}
-			continue
+		switch {
+		case cl.since != 0: // not back yet, or not even closed
+			n.counts.Behind++
+		case cl.stage == ready:
+			cl.since = due
+			n.counts.Disconnects++
+			c.Close(1000)
 		}
-		cl.since = due
-		n.counts.Disconnects++
-		c.Close(1000)
+	}
+}
+
+// waited records how long a client of the churn has been away, and how long it
+// has kept waiting the turns of its own that came meanwhile.
+func (p *churnPlan) waited(n *lane, number int, now int64) {
+	cl := &n.worker.clients[number]
+	n.churned.record(now - cl.since)
+	size := int64(n.size())
+	mine := int64((number - n.index) / len(n.worker.lanes))
+	for k := p.k - 1 - ((p.k-1-mine)%size+size)%size; k >= 0 && p.due(k) > cl.since; k -= size {
+		n.churned.record(now - p.due(k))
 	}
 }
 

@@ -145,11 +145,14 @@ type Messages struct {
 
 // Churn is the account of steady connects and disconnects.
 type Churn struct {
-	Connects    int64    `json:"connects"`
-	Disconnects int64    `json:"disconnects"`
-	Failed      int64    `json:"failed"`
-	RateS       float64  `json:"rate_s"` // connects a second
-	Latency     *Latency `json:"latency,omitempty"`
+	Connects    int64   `json:"connects"`
+	Disconnects int64   `json:"disconnects"`
+	Behind      int64   `json:"behind"` // turns at which the client was not back yet from the one before
+	Failed      int64   `json:"failed"` // attempts to come back
+	RateS       float64 `json:"rate_s"` // connects a second
+	// Latency is from when a client was to be replaced until it was back, or until
+	// the end if it was not; a turn that found it away counts, too.
+	Latency *Latency `json:"latency,omitempty"`
 }
 
 // Storm is the way back after many connections have gone at once.

@@ -89,7 +89,7 @@ func TestChurn(t *testing.T) {
 			s := faulty.Start(t, plan)
 			r, truth := load(t, s, "/ws", Config{Scenario: ScenarioChurn, Rate: 200, Duration: time.Second, Backoff: 20 * time.Millisecond})
 			c := r.Churn
-			if c.Connects != c.Disconnects || c.Connects < 20 || c.Connects > 201 || c.Latency.Count != c.Connects {
+			if c.Connects != c.Disconnects || c.Connects < 20 || c.Connects > 201 || c.Latency.Count != c.Connects+c.Behind {
 				t.Errorf("%+v", c)
 			}
 			if r.Connect.Succeeded+int(c.Connects) != truth.Opened || r.Connect.Open != r.Connect.Succeeded || r.Connect.Dropped != 0 {
@@ -100,6 +100,88 @@ func TestChurn(t *testing.T) {
 			}
 			causes(t, r.Errors, map[swarm.Cause]int{"HTTP status 503": truth.Refused, swarm.BadAccept: truth.BadAccepts})
 		})
+	}
+}
+
+// A turn that finds its client away begins nothing anew: it is behind, and what it
+// waits is in the latency.
+func TestChurnBehind(t *testing.T) {
+	t.Parallel()
+	s := faulty.Start(t, faulty.Plan{StallEvery: 30}) // each of these is away for a second
+	r, truth := load(t, s, "/ws", Config{
+		Scenario: ScenarioChurn, Connections: 20, Rate: 400, Duration: 2 * time.Second, Timeout: time.Second, FailIf: []string{"churn_behind>0", "churn_failed>0"},
+	})
+	c := r.Churn
+	if c.Behind < 10 || c.Connects > c.Disconnects || c.Latency.Count != c.Disconnects+c.Behind || !r.Thresholds[0].Missed || !r.Thresholds[1].Missed {
+		t.Errorf("%+v, %+v; the truth is %+v", c, r.Thresholds, truth)
+	}
+	// One that is away for a second keeps waiting all of its turns meanwhile.
+	if l := c.Latency; c.Failed == 0 || l.MaxMS < 1000 || l.P90MS < 100 {
+		t.Errorf("%+v", l)
+	}
+}
+
+// A client that waits for the answer to its Close frame is not closed again.
+func TestChurnOfSlowCloses(t *testing.T) {
+	t.Parallel()
+	const slow = 300 * time.Millisecond
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	t.Cleanup(func() {
+		l.Close()
+		all.Wait()
+	})
+	all.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer conn.Close()
+				if _, err := ws.Upgrade(conn); err != nil {
+					return
+				}
+				if f, err := ws.ReadFrame(conn); err == nil && f.Header.OpCode == ws.OpClose {
+					time.Sleep(slow)
+					ws.WriteFrame(conn, ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")))
+				}
+			})
+		}
+	})
+	r, err := Run(t.Context(), Config{Scenario: ScenarioChurn, URL: "ws://" + l.Addr().String() + "/raw/x", Connections: 10, Rate: 200, Duration: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.Churn
+	if c.Connects != c.Disconnects || c.Behind <= c.Connects || c.Latency.Count != c.Connects+c.Behind || c.Latency.MaxMS < 0.999*float64(slow/time.Millisecond) {
+		t.Errorf("%+v, %+v", c, c.Latency)
+	}
+}
+
+// What a client that was away has kept waiting is each of its turns since then.
+func TestChurnAgainstModel(t *testing.T) {
+	const size, every, turns = 4, 10, 30
+	n := newLane(&worker{clients: make([]client, size)}, 0)
+	n.worker.lanes = []*lane{n}
+	n.churning = churnPlan{on: true, start: 1000, every: every, k: turns}
+	for number := range size {
+		for since := int64(1000); since < 1000+turns*every; since++ {
+			n.churned.hdr.Reset()
+			n.worker.clients[number].since = since
+			want := int64(1)
+			for k := number; k < turns; k += size {
+				if n.churning.due(int64(k)) > since {
+					want++
+				}
+			}
+			if n.churning.waited(n, number, 5000); n.churned.count() != want {
+				t.Fatalf("client %d, away since %d: %d times, want %d", number, since, n.churned.count(), want)
+			}
+		}
 	}
 }
 

@@ -96,6 +96,14 @@ func (n *lane) finish(f *final, o *finishOrder) {
 		f.MissedMax = max(f.MissedMax, missed)
 		f.Lost += cl.account.lost(last, unsent)
 	})
+	if now := swarm.Now(); n.churning.every != 0 { // who is not back has waited until now
+		n.clients(func(i int, cl *client) {
+			if cl.since != 0 {
+				n.churning.waited(n, i, now)
+				cl.since = 0
+			}
+		})
+	}
 	f.Connect, f.Latency, f.Churn = n.connects.peek(), n.total.peek(), n.churned.peek()
 	f.Lag, f.SendLag = n.lag.total.peek(), n.sendLag.peek()
 	f.Returns, f.Stall = n.returns, n.lag.worst

@@ -78,6 +78,18 @@ var metrics = slices.Concat(
 			}
 			return r.Churn.RateS, true
 		}},
+		{"churn_behind", unitCount, "turns at which a client was not back yet", churning, func(r *Result) (float64, bool) {
+			if r.Churn == nil {
+				return 0, false
+			}
+			return float64(r.Churn.Behind), true
+		}},
+		{"churn_failed", unitCount, "attempts to connect again that failed", churning, func(r *Result) (float64, bool) {
+			if r.Churn == nil {
+				return 0, false
+			}
+			return float64(r.Churn.Failed), true
+		}},
 		{"return.p50", unitTime, "storm: until half are back", storming, stormTime(func(s *Storm) float64 { return s.P50S })},
 		{"return.p95", unitTime, "storm: until 95 % are back", storming, stormTime(func(s *Storm) float64 { return s.P95S })},
 		{"return.p100", unitTime, "storm: until all are back", storming, stormTime(func(s *Storm) float64 { return s.P100S })},

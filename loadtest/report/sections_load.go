@@ -91,6 +91,7 @@ func churn(c *loadtest.Churn) section {
 	s.add("connects", "%s (%s)", count(c.Connects), rate(c.RateS))
 	s.add("disconnects", "%s", count(c.Disconnects))
 	s.fault("failed", c.Failed, "")
+	s.fault("behind", c.Behind, when(c.Behind > 0, ", turns at which the client was not back yet"))
 	return s
 }
 

@@ -117,6 +117,12 @@ func connectionFaults(r *loadtest.Result) (list []string) {
 	if c := r.Churn; c != nil && c.Failed > 0 {
 		list = append(list, counted(c.Failed, "connect")+" of the churn FAILED")
 	}
+	if c := r.Churn; c != nil && c.Behind > 0 {
+		list = append(list, "clients were BEHIND at "+counted(c.Behind, "turn"))
+	}
+	if n := int64(r.Connect.Succeeded - r.Connect.Open); r.Churn != nil && n > 0 && !r.Interrupted {
+		list = append(list, counted(n, "connection")+" NOT BACK")
+	}
 	if s := r.Storm; s != nil && s.Returned < s.Dropped {
 		list = append(list, counted(int64(s.Dropped-s.Returned), "connection")+" NOT BACK")
 	}
