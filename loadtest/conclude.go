@@ -197,21 +197,29 @@ func (r *run) standstill(s stall, result *Result) string {
 	return fmt.Sprintf("it stood still for %v, or had too much to do, at %.1f s", time.Duration(s.Length).Round(time.Millisecond), r.since(s.From))
 }
 
-// window is how long was measured: to the last message, if there were any.
+// window is how long was measured, and how long what is in done took.
 func (r *run) window() time.Duration {
 	if r.begin.at == 0 || r.done.at == 0 {
 		return 0
 	}
-	wall := time.Duration(r.done.at - r.begin.at)
-	if last := r.atDone.Last; last != 0 && r.plan.Scenario != ScenarioStorm {
-		wall = min(wall, time.Duration(last-r.begin.at))
+	return time.Duration(r.done.at - r.begin.at)
+}
+
+// shares are those of the tool, and of everybody, in the machine's processors
+// between two moments. The kernel finds out who is busy by its ticks and misses
+// short turns; the clocks of processes do not.
+func shares(from, to *usage, cores int) (own, machine float64) {
+	wall := float64(to.at-from.at) * float64(cores)
+	if wall <= 0 {
+		return 0, 0
 	}
-	return max(0, wall)
+	part := func(a, b time.Duration) float64 { return max(0, float64(b-a)/wall) }
+	own = part(from.own.CPU, to.own.CPU)
+	return own, max(part(from.busy, to.busy), own+part(from.server.CPU, to.server.CPU))
 }
 
 // usageResult tells what tool and server took.
 func (r *run) usageResult(result *Result, sum *final) {
-	cores := float64(result.Machine.Cores)
 	u := &result.Client
 	u.LoopLag, u.SendLag = restored(sum.Lag).latency(), restored(sum.SendLag).latency()
 	u.PeakShare = r.watch.peakCPU
@@ -220,9 +228,8 @@ func (r *run) usageResult(result *Result, sum *final) {
 	if n := result.Connect.Succeeded; n > 0 && r.connected.at != 0 {
 		u.RSSEach = float64(r.connected.own.RSS-r.empty.own.RSS) / float64(n)
 	}
-	if wall := r.window().Seconds(); wall > 0 {
-		u.CPUShare = max(0, (r.done.own.CPU-r.begin.own.CPU).Seconds()/wall/cores)
-		u.MachineShare = max(0, (r.done.busy-r.begin.busy).Seconds()/wall/cores)
+	if r.window() > 0 {
+		u.CPUShare, u.MachineShare = shares(&r.begin, &r.done, result.Machine.Cores)
 	}
 	switch {
 	case u.PeakShare > busyShare:

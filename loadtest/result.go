@@ -180,7 +180,7 @@ type Client struct {
 	CPUSeconds   float64  `json:"cpu_s"`
 	CPUShare     float64  `json:"cpu_share"`          // of the cores, while messages were measured: 1 is all of them
 	PeakShare    float64  `json:"peak_share"`         // the same in the busiest second of the busiest worker, of what it may use
-	MachineShare float64  `json:"machine_share"`      // of the whole machine, by everybody, while messages were measured
+	MachineShare float64  `json:"machine_share"`      // of the whole machine, by everybody: by the kernel's ticks, or, if that is more, by the clocks of tool and server
 	LoopLag      *Latency `json:"loop_lag,omitempty"` // how late the tool's event loops came to a turn
 	SendLag      *Latency `json:"send_lag,omitempty"` // how late it sent what was due; contained in the latencies
 	RSSBytes     int64    `json:"rss_bytes"`

@@ -396,7 +396,7 @@ const aftermath = 300 * time.Millisecond
 // quiet waits until nothing is missing any more, or nothing has come for a while.
 func (r *run) quiet(ctx context.Context, grace time.Duration) error {
 	r.enter("drain")
-	last, at := int64(-1), time.Now()
+	last, closed, at := int64(-1), int64(-1), time.Now()
 	var lost error
 	err := r.wait(ctx, func(c *counts) bool {
 		if got := c.Received + c.Corrupted + c.Duplicated; got != last {
@@ -405,6 +405,10 @@ func (r *run) quiet(ctx context.Context, grace time.Duration) error {
 		silent := time.Since(at)
 		if silent <= aftermath {
 			return false
+		}
+		if closed != last && r.plan.Scenario != ScenarioStorm {
+			closed, r.done.at = last, 0
+			r.closes(ctx) // what is waited for in vain is not measured
 		}
 		var missing int64
 		missing, lost = r.missing()
