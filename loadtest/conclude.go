@@ -17,7 +17,7 @@ func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
 		<-p.done
 	}
 	finish := r.account()
-	if _, err := r.all(&order{Halt: true}); err != nil {
+	if err := r.halt(); err != nil {
 		return nil, err
 	}
 	if interrupted {
@@ -151,7 +151,7 @@ func (r *run) messages(c *counts, f *final) *Messages {
 // churnResult makes the account of a churn, after some first connections.
 func (r *run) churnResult(c *counts, first int, h histogram) *Churn {
 	x := &Churn{
-		Connects: c.Succeeded - int64(first), Disconnects: c.Disconnects, Behind: c.Behind, Failed: c.Failed - r.atBegin.Failed, Latency: h.latency(),
+		Connects: c.Succeeded - int64(first), Disconnects: c.Disconnects, Behind: c.Behind, Failed: max(0, c.Failed-r.atBegin.Failed), Latency: h.latency(),
 	}
 	if wall := min(r.window(), r.plan.Duration).Seconds(); wall > 0 {
 		x.RateS = float64(x.Connects) / wall

@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // crew is one worker as the coordinator sees it.
 type crew interface {
 	do(o *order) (*answer, error)
+	gone() bool // it has ended by itself, and do fails
 	end()
 }
 
@@ -33,7 +35,8 @@ func (l *local) do(o *order) (*answer, error) {
 	return a, nil
 }
 
-func (l *local) end() { l.worker.close() }
+func (l *local) gone() bool { return false }
+func (l *local) end()       { l.worker.close() }
 
 // remote is a worker in a process of its own. Orders and answers are gobs on
 // its standard input and output.
@@ -44,6 +47,7 @@ type remote struct {
 	enc   *gob.Encoder
 	dec   *gob.Decoder
 	index int
+	lost  error // why it has gone
 }
 
 // startRemote starts a worker process.
@@ -68,13 +72,25 @@ func startRemote(command []string, index int) (*remote, error) {
 func (r *remote) do(o *order) (*answer, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.lost != nil {
+		return nil, r.lost
+	}
 	a := new(answer)
 	err := r.enc.Encode(o)
 	if err == nil {
 		err = r.dec.Decode(a)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("loadtest: worker %d (process %d) has gone: %w", r.index, r.cmd.Process.Pid, err)
+		r.end()
+		how := err.Error()
+		if s := r.cmd.ProcessState; s != nil && !s.Success() {
+			how = s.String()
+			if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signal() == syscall.SIGKILL {
+				how += " (was the memory short?)"
+			}
+		}
+		r.lost = failf("worker %d (process %d) has gone: %s", r.index, r.cmd.Process.Pid, how)
+		return nil, r.lost
 	}
 	if a.Err != "" {
 		return nil, fmt.Errorf("loadtest: worker %d: %s", r.index, a.Err)
@@ -82,8 +98,17 @@ func (r *remote) do(o *order) (*answer, error) {
 	return a, nil
 }
 
+func (r *remote) gone() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost != nil
+}
+
 // end lets the process end, and makes it if it does not.
 func (r *remote) end() {
+	if r.cmd.ProcessState != nil {
+		return
+	}
 	r.in.Close()
 	t := time.AfterFunc(5*time.Second, func() { r.cmd.Process.Kill() })
 	r.cmd.Wait()

@@ -33,7 +33,8 @@ type run struct {
 	empty, connected, begin, done usage // at those moments
 	atBegin, atDone               counts
 	dropAt                        int64
-	down                          bool // the server went, not the clients
+	down                          bool  // the server went, not the clients
+	gone                          error // a worker that has, while others have not
 	server                        *restarted
 	givenUp                       int64 // echoes that were not sent since nothing went on
 }
@@ -50,9 +51,8 @@ var (
 
 // Run runs a load test. A fault of the configuration is an *Error. When ctx is
 // cancelled the run ends early, and the result tells what there was until then.
-// A run that could not go on, for want of a server or of memory for example, has a
-// result with Failed set, and no error; if a worker process dies there is an error,
-// and no result.
+// A run that could not go on, for want of a server or of memory for example, or
+// because a worker process has died, has a result with Failed set, and no error.
 //
 // Run may be called from any goroutine, but one at a time in a process: what a
 // process takes is measured as a whole.
@@ -83,7 +83,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if lost := stop(); err == nil {
 		err = lost
 	}
-	if failed := new(failure); err != nil && !errors.As(err, &failed) {
+	var failed *failure
+	if err != nil && !errors.As(err, &failed) {
 		return nil, err
 	}
 	result, finishErr := r.conclude(context.WithoutCancel(ctx), interrupted)
@@ -91,8 +92,12 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, finishErr
 	}
 	result.Interrupted = interrupted
+	if err == nil && r.gone != nil {
+		err = r.gone
+		errors.As(err, &failed)
+	}
 	if err != nil && !interrupted {
-		result.Failed = err.Error()
+		result.Failed = failed.Error()
 		if errors.Is(err, errNobody) && len(result.Errors) > 0 {
 			result.Failed += ": " + result.Errors[0].Cause
 			if swarm.Cause(result.Errors[0].Cause) == silentCause {
@@ -166,6 +171,19 @@ func (r *run) each(f func(i int) *order) ([]*answer, error) {
 
 // all gives all workers the same order.
 func (r *run) all(o *order) ([]*answer, error) { return r.each(func(int) *order { return o }) }
+
+// halt stops all that goes on. Workers that have gone are left out from here on.
+func (r *run) halt() error {
+	_, err := r.all(&order{Halt: true})
+	all := len(r.crews)
+	left := slices.DeleteFunc(slices.Clone(r.crews), crew.gone)
+	if len(left) == all || len(left) == 0 {
+		return err
+	}
+	r.crews, r.gone = left, err
+	r.note("what the clients of %d of %d workers have seen is in no figure: they have gone", all-len(left), all)
+	return nil
+}
 
 // end lets all processes end.
 func (r *run) end() {

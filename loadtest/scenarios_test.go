@@ -537,7 +537,8 @@ func TestWorkersInAStorm(t *testing.T) {
 	}
 }
 
-// A worker that dies ends the run, at once and with a clear word.
+// A worker that dies ends the run, at once, with a clear word and the account of
+// the others.
 func TestWorkerDies(t *testing.T) {
 	for _, c := range []struct {
 		phase string
@@ -575,9 +576,26 @@ func TestWorkerDies(t *testing.T) {
 				killed.Store(int64(pid))
 			}
 			r, err := Run(t.Context(), cfg)
-			want := fmt.Sprintf("(process %d) has gone", killed.Load())
-			if killed.Load() == 0 || r != nil || err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%v, %v; want an error with %q", r, err, want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := fmt.Sprintf("(process %d) has gone: signal: killed (was the memory short?)", killed.Load())
+			if killed.Load() == 0 || !strings.HasPrefix(r.Failed, "worker ") || !strings.HasSuffix(r.Failed, want) {
+				t.Errorf("failed: %q, want %q", r.Failed, want)
+			}
+			if x := r.Connect; c.phase != "connect" && (x.Succeeded != 60 || x.Open != 60) && c.cfg.Scenario != ScenarioChurn || x.Succeeded > 60 || x.Asked != 90 {
+				t.Errorf("%+v, want the account of two workers of three", x)
+			}
+			if m := r.Messages; m != nil && (m.Due != m.Received+m.Lost+m.Missed || m.Received == 0 && c.phase == "measure" && c.cfg.Scenario == ScenarioEcho) {
+				t.Errorf("%+v", m)
+			}
+			for _, m := range r.Series {
+				if min(m.Connects, m.Failures, m.Drops, m.Sent, m.Received, m.ClientCPU) < 0 {
+					t.Errorf("less than before: %+v", m)
+				}
+			}
+			if len(r.Series) == 0 || !slices.ContainsFunc(r.Notes, func(s string) bool { return strings.Contains(s, "1 of 3 workers") }) {
+				t.Errorf("%d moments, notes %q", len(r.Series), r.Notes)
 			}
 		})
 	}

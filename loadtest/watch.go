@@ -68,7 +68,7 @@ func (w *watch) ask(full bool) error {
 	if free, err := host.Available(); err == nil {
 		w.free = free
 	}
-	if full {
+	if full && w.run.gone == nil { // else it would have less than the one before
 		w.moment(now, restored(all.Latency), restored(all.Lag), cpu, procs)
 	}
 	return nil
