@@ -130,7 +130,7 @@ func loadtestOptions(cmd *cobra.Command, cfg *loadtest.Config, f *loadtestFlags)
 	fs.StringArrayVar(&cfg.FailIf, "fail-if", nil, "threshold like p99>250ms or lost>0: exit with 1 if it applies; may be repeated")
 	fs.BoolVar(&f.metrics, "list-metrics", false, "list what a threshold may name, and do nothing else")
 	fs.StringVar(&f.json, "json", "", "write the result to this file as JSON, - for standard output instead of the table")
-	fs.StringVar(&f.html, "html", "", "write a report with charts to this file")
+	fs.StringVar(&f.html, "html", "", "write a report with charts to this file, - for standard output instead of the table")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
 }
 
@@ -207,9 +207,9 @@ func runLoadtest(cmd *cobra.Command, cfg loadtest.Config, f *loadtestFlags) erro
 	cfg.WorkerCommand = []string{self, workerName}
 	cfg.Version = gateway.Version()
 	cfg.Command = masked(os.Args)
-	outputs, err := openOutputs(f)
+	files, err := openOutputs(f)
 	if err != nil {
-		return &usageError{err}
+		return usage(cmd, err)
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -233,7 +233,7 @@ func runLoadtest(cmd *cobra.Command, cfg loadtest.Config, f *loadtestFlags) erro
 		}
 		return err
 	}
-	return outputs.write(cmd.OutOrStdout(), result)
+	return deliver(cmd.OutOrStdout(), files, result)
 }
 
 // masked leaves secrets out of a command line.
@@ -255,45 +255,17 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// outputs are where a result goes.
-type outputs struct {
-	json, html *os.File
-	table      bool
-}
-
-// openOutputs opens files before the run, not after it has taken its time. What is
-// in them stays until there is something to write.
-func openOutputs(f *loadtestFlags) (o outputs, err error) {
-	o.table = f.json != "-"
-	if f.json != "" && f.json != "-" {
-		if o.json, err = os.OpenFile(f.json, os.O_WRONLY|os.O_CREATE, 0o644); err != nil {
-			return o, fmt.Errorf("--json: %w", err)
-		}
-	}
-	if f.html != "" {
-		if o.html, err = os.OpenFile(f.html, os.O_WRONLY|os.O_CREATE, 0o644); err != nil {
-			return o, fmt.Errorf("--html: %w", err)
-		}
-	}
-	return o, nil
-}
-
-// write writes the result, and returns an error if the run has failed.
-func (o *outputs) write(out io.Writer, r *loadtest.Result) error {
+// deliver writes the result, and returns an error if the run has failed.
+func deliver(out io.Writer, files []*output, r *loadtest.Result) error {
 	var errs []error
-	save := func(file *os.File, write func(io.Writer, *loadtest.Result) error) {
-		if file != nil {
-			file.Truncate(0) // fails on what is no file, a pipe for example
-			errs = append(errs, write(file, r), file.Close())
-		}
+	table := true
+	for _, f := range files {
+		table = table && !f.standard
+		errs = append(errs, f.save(out, r))
 	}
-	save(o.json, reports.WriteJSON)
-	save(o.html, reports.WriteHTML)
-	if o.table {
+	if table {
 		color := isTerminal(out) && os.Getenv("NO_COLOR") == ""
 		errs = append(errs, reports.WriteTable(out, r, reports.Color(color)))
-	} else {
-		errs = append(errs, reports.WriteJSON(out, r))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err

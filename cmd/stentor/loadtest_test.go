@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -154,6 +155,11 @@ func TestLoadtestUsage(t *testing.T) {
 		"idle" + at + "--template " + file("step", "steps: [{}]"):      {"--template", "steps", "neither send nor wait"},
 		"idle" + at + "--template x --dialect raw":                     {"--template", "--dialect", "exclude"},
 		"idle" + at + "--json " + dir + "/no/such/folder":              {"--json", "no such file"},
+		"idle" + at + "--html " + dir:                                  {"--html", "is a directory"},
+		"idle" + at + "--html - --json -":                              {"--json and --html cannot both go to -"},
+		"idle" + at + "--json " + dir + "/x --html " + dir + "/./x":    {"--json and --html cannot both go to"},
+		"dance" + at + "--json " + file("yesterday", "{}"):             {`"dance"`},
+		"idle" + at + "-c 0 --json " + dir + "/a --html " + dir + "/b": {"0 connections"},
 		"idle" + at + "--html " + dir + "/no/such/folder":              {"--html", "no such file"},
 	} {
 		t.Run(args, func(t *testing.T) {
@@ -167,6 +173,81 @@ func TestLoadtestUsage(t *testing.T) {
 				}
 			}
 		})
+	}
+	// What there was is as it was, and there is nothing else.
+	var files []string
+	list, err := os.ReadDir(dir)
+	for _, f := range list {
+		files = append(files, f.Name())
+	}
+	if text, err2 := os.ReadFile(filepath.Join(dir, "yesterday")); err != nil || err2 != nil || string(text) != "{}" || !slices.Equal(files, []string{"empty", "field", "step", "text", "yesterday"}) {
+		t.Errorf("%v, %v: %q is %q", err, err2, files, text)
+	}
+}
+
+// A report is written when there is one, whole, wherever it is to go.
+func TestLoadtestOutputs(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for name, mode := range map[string]os.FileMode{"old": 0o640, "linked": 0o644} {
+		if err := os.WriteFile(at(name), bytes.Repeat([]byte("old "), 100_000), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Symlink("linked", at("link")) != nil || syscall.Mkfifo(at("pipe"), 0o600) != nil {
+		t.Fatal("cannot make a link and a pipe")
+	}
+	piped := make(chan []byte, 1)
+	go func() {
+		b, _ := os.ReadFile(at("pipe"))
+		piped <- b
+	}()
+	load := []string{"loadtest", "--quiet", "idle", "ws://" + s.public + "/ws", "-c", "5", "-d", "50ms"}
+	stdout := map[string]string{}
+	for _, files := range []string{"--json new --html link", "--html new.html --json old", "--json pipe", "--html -"} {
+		args := load
+		for _, f := range strings.Fields(files) {
+			if f != "-" && !strings.HasPrefix(f, "--") {
+				f = at(f)
+			}
+			args = append(args[:len(args):len(args)], f)
+		}
+		code, out, stderr := run(t, nil, args...)
+		if code != 0 {
+			t.Errorf("%s: exit code %d\n%s", files, code, stderr)
+		}
+		stdout[files] = out
+	}
+	read := func(name string) string {
+		b, err := os.ReadFile(at(name))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(b)
+	}
+	for name, text := range map[string]string{"new": read("new"), "old": read("old"), "pipe": string(<-piped)} {
+		if !json.Valid([]byte(text)) {
+			t.Errorf("%s is no JSON:\n%.200s", name, text)
+		}
+	}
+	for name, text := range map[string]string{"linked": read("linked"), "new.html": read("new.html"), "-": stdout["--html -"]} {
+		if !strings.HasPrefix(text, "<!doctype html>") || !strings.HasSuffix(text, "</html>\n") {
+			t.Errorf("%s is no HTML:\n%.200s", name, text)
+		}
+	}
+	if !strings.Contains(stdout["--json pipe"], "idle") {
+		t.Errorf("there is no table: %q", stdout["--json pipe"])
+	}
+	if st, err := os.Lstat(at("link")); err != nil || st.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is none any more: %v", err)
+	}
+	if st, err := os.Stat(at("old")); err != nil || st.Mode().Perm() != 0o640 {
+		t.Errorf("old has another mode: %v, %v", st, err)
+	}
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 6 {
+		t.Errorf("%v, %v: something is left over", list, err)
 	}
 }
 
