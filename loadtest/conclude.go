@@ -259,9 +259,8 @@ func (r *run) serverResult(result *Result) {
 	}
 	s := &Server{PIDs: host.Tree(r.plan.PIDs...), RSSEmpty: r.empty.server.RSS, RSSConnected: r.connected.server.RSS}
 	s.RSSPeak = max(r.watch.rssPeak, s.RSSConnected)
-	s.RSSEach = float64(s.RSSConnected-s.RSSEmpty) / n
 	if r.connected.heap > 0 && r.empty.heap > 0 {
-		s.HeapEach = float64(r.connected.heap-r.empty.heap) / n
+		s.HeapEach = new(float64(r.connected.heap-r.empty.heap) / n)
 	}
 	if r.connected.slab > r.empty.slab {
 		s.KernelEach, s.KernelEnds = float64(r.connected.slab-r.empty.slab)/n, 1
@@ -269,9 +268,12 @@ func (r *run) serverResult(result *Result) {
 			s.KernelEnds = 2
 		}
 	}
-	s.CPUConnectUS = max(0, (r.connected.server.CPU-r.empty.server.CPU).Seconds()*1e6/n)
-	if k := r.atDone.Received - r.atBegin.Received; k > 0 && r.plan.Scenario != ScenarioChurn {
-		s.CPUMessageUS = max(0, (r.done.server.CPU-r.begin.server.CPU).Seconds()*1e6/float64(k))
+	if len(s.PIDs) > 0 {
+		s.RSSEach = new(float64(s.RSSConnected-s.RSSEmpty) / n)
+		s.CPUConnectUS = new(max(0, (r.connected.server.CPU-r.empty.server.CPU).Seconds()*1e6/n))
+		if k := r.atDone.Received - r.atBegin.Received; k > 0 && r.plan.Scenario != ScenarioChurn {
+			s.CPUMessageUS = new(max(0, (r.done.server.CPU-r.begin.server.CPU).Seconds()*1e6/float64(k)))
+		}
 	}
 	if !r.down {
 		end, _ := host.Processes(s.PIDs)

@@ -194,13 +194,14 @@ type Server struct {
 	RSSEmpty     int64   `json:"rss_empty_bytes"`     // before the first connection
 	RSSConnected int64   `json:"rss_connected_bytes"` // with all connections, before the first message
 	RSSPeak      int64   `json:"rss_peak_bytes"`
-	RSSEach      float64 `json:"rss_each_bytes"`              // a connection
-	HeapEach     float64 `json:"heap_each_bytes,omitempty"`   // live heap a connection, where the server's metrics tell
 	KernelEach   float64 `json:"kernel_each_bytes,omitempty"` // kernel slab a connection, both ends if both are here
 	KernelEnds   int     `json:"kernel_ends,omitempty"`       // 2: KernelEach is for both ends
-	CPUConnectUS float64 `json:"cpu_connect_us,omitempty"`    // a connection until ready
-	CPUMessageUS float64 `json:"cpu_message_us,omitempty"`    // a delivery or an echo
 	CPUSeconds   float64 `json:"cpu_s"`
+	// nil is not measured; 0 and less are what it was.
+	RSSEach      *float64 `json:"rss_each_bytes,omitempty"`  // a connection
+	HeapEach     *float64 `json:"heap_each_bytes,omitempty"` // live heap a connection, where the server's metrics tell
+	CPUConnectUS *float64 `json:"cpu_connect_us,omitempty"`  // a connection until ready
+	CPUMessageUS *float64 `json:"cpu_message_us,omitempty"`  // a delivery or an echo
 }
 
 // Moment is one point of the run's course, about a second after the one before.

@@ -61,6 +61,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.checkMeasured(); err != nil {
+		return nil, err
+	}
 	if err := p.checkHost(); err != nil {
 		return nil, err
 	}
@@ -339,6 +342,9 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // play goes through the scenario.
 func (r *run) play(ctx context.Context) error {
+	if _, err := r.plan.liveHeap(ctx); err != nil {
+		return &Error{err}
+	}
 	r.empty = r.measure(ctx, true)
 	if len(r.plan.Metrics) > 0 { // that took time of the server
 		r.empty.server, _ = host.Processes(host.Tree(r.plan.PIDs...))

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,10 +100,10 @@ var metrics = slices.Concat(
 			}
 			return float64(r.Storm.Returned) / float64(r.Storm.Dropped), true
 		}},
-		{"rss_each", unitBytes, "server: resident memory a connection", everywhere, serverValue(func(s *Server) float64 { return s.RSSEach })},
-		{"heap_each", unitBytes, "server: live heap a connection", everywhere, serverValue(func(s *Server) float64 { return s.HeapEach })},
-		{"cpu_connect", unitMicros, "server: CPU a connection until ready", everywhere, serverValue(func(s *Server) float64 { return s.CPUConnectUS })},
-		{"cpu_message", unitMicros, "server: CPU a delivery or an echo", messaging, serverValue(func(s *Server) float64 { return s.CPUMessageUS })},
+		{"rss_each", unitBytes, "server: resident memory a connection", everywhere, serverValue(func(s *Server) *float64 { return s.RSSEach })},
+		{"heap_each", unitBytes, "server: live heap a connection", everywhere, serverValue(func(s *Server) *float64 { return s.HeapEach })},
+		{"cpu_connect", unitMicros, "server: CPU a connection until ready", everywhere, serverValue(func(s *Server) *float64 { return s.CPUConnectUS })},
+		{"cpu_message", unitMicros, "server: CPU a delivery or an echo", messaging, serverValue(func(s *Server) *float64 { return s.CPUMessageUS })},
 		{"loop_lag.p99", unitTime, "how late this tool's event loops come", everywhere, func(r *Result) (float64, bool) {
 			if r.Client.LoopLag == nil {
 				return 0, false
@@ -168,12 +169,12 @@ func stormTime(get func(s *Storm) float64) func(r *Result) (float64, bool) {
 	}
 }
 
-func serverValue(get func(s *Server) float64) func(r *Result) (float64, bool) {
+func serverValue(get func(s *Server) *float64) func(r *Result) (float64, bool) {
 	return func(r *Result) (float64, bool) {
-		if r.Server == nil || get(r.Server) == 0 {
+		if r.Server == nil || get(r.Server) == nil {
 			return 0, false
 		}
-		return get(r.Server), true
+		return *get(r.Server), true
 	}
 }
 
@@ -216,6 +217,24 @@ func parseThreshold(s string) (rule, error) {
 		return rule{}, fmt.Errorf("threshold %q: %w", s, err)
 	}
 	return r, nil
+}
+
+// checkMeasured names a threshold that needs what is not measured.
+func (p *plan) checkMeasured() error {
+	for _, r := range p.thresholds {
+		switch name := r.metric.name; {
+		case name == "heap_each" && len(p.Metrics) == 0:
+			return faultf("threshold %q: that is measured with --metrics only", r.text)
+		case slices.Contains([]string{"rss_each", "cpu_connect", "cpu_message"}, name) && len(p.PIDs) == 0:
+			return faultf("threshold %q: that is measured with --pid only", r.text)
+		}
+	}
+	for _, base := range p.Metrics {
+		if u, err := url.Parse(base); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return faultf("--metrics: %q is no http://host:port", base)
+		}
+	}
+	return nil
 }
 
 // parse reads a value.

@@ -1,9 +1,13 @@
 package loadtest
 
 import (
+	"errors"
 	"math"
+	"os"
 	"strings"
 	"testing"
+
+	"stentor/loadtest/faulty"
 )
 
 func TestParseThreshold(t *testing.T) {
@@ -69,7 +73,7 @@ func TestMetricsTell(t *testing.T) {
 		Messages: &Messages{Due: 20, Lost: 1, Duplicated: 2, Reordered: 3, Corrupted: 4, Unexpected: 5, Missed: 6, Failed: 7, Received: 8, Unsent: 21, RateS: 9, Latency: latency(300), Publish: latency(400)},
 		Churn:    &Churn{RateS: 10, Behind: 22, Failed: 23, Latency: latency(500)},
 		Storm:    &Storm{Dropped: 4, Returned: 3, P50S: 1, P95S: 2, P100S: 3},
-		Server:   &Server{RSSEach: 11, HeapEach: 12, CPUConnectUS: 13, CPUMessageUS: 14},
+		Server:   &Server{RSSEach: new(11.0), HeapEach: new(12.0), CPUConnectUS: new(13.0), CPUMessageUS: new(14.0)},
 		Client:   Client{CPUShare: 0.15, LoopLag: latency(600)},
 	}
 	want := map[string]float64{
@@ -128,6 +132,51 @@ func TestJudgeNothing(t *testing.T) {
 		if got := x.judge(&Result{Messages: &Messages{Sent: 5, Failed: 5}}); got.Missed != missed {
 			t.Errorf("%+v, want missed %v", got, missed)
 		}
+	}
+}
+
+// Nothing, and less than before, are values; what was not measured is none.
+func TestJudgeServer(t *testing.T) {
+	for name, c := range map[string]struct {
+		server *Server
+		missed bool
+		shown  string
+	}{
+		"zero":         {&Server{RSSEach: new(0.0)}, false, "0 B"},
+		"less":         {&Server{RSSEach: new(-41.0)}, false, "-41 B"},
+		"too much":     {&Server{RSSEach: new(1e7)}, true, "10000000 B"},
+		"not measured": {&Server{HeapEach: new(5.0)}, true, "not measured"},
+		"no server":    {nil, true, "not measured"},
+	} {
+		x, err := parseThreshold("rss_each>1MB")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := x.judge(&Result{Server: c.server}); got.Missed != c.missed || got.Shown != c.shown {
+			t.Errorf("%s: %+v, want %q, missed %v", name, got, c.shown, c.missed)
+		}
+	}
+}
+
+// A rule about what is not measured is refused before the run, and so are metrics
+// that cannot be read.
+func TestMeasures(t *testing.T) {
+	s := faulty.Start(t, faulty.Plan{})
+	for want, cfg := range map[string]Config{
+		"--pid only":        {FailIf: []string{"lost>0", "rss_each>1KB"}},
+		"with --pid":        {FailIf: []string{"cpu_message>1us"}},
+		"--metrics only":    {FailIf: []string{"heap_each>1KB"}, PIDs: []int{os.Getpid()}},
+		"no http://":        {Metrics: []string{"127.0.0.1:8081"}},
+		"does not tell its": {Metrics: []string{"http://" + s.Address()}},
+	} {
+		cfg.Scenario, cfg.URL, cfg.Connections, cfg.Secret = ScenarioBroadcast, "ws://"+s.Address()+"/ws", 2, faulty.Secret
+		var fault *Error
+		if _, err := Run(t.Context(), cfg); !errors.As(err, &fault) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want a fault with %q", err, want)
+		}
+	}
+	if n := s.Truth().Handshakes; n != 0 {
+		t.Errorf("%d clients have connected before", n)
 	}
 }
 

@@ -34,17 +34,24 @@ func (r *run) measure(ctx context.Context, heap bool) (u usage) {
 	u.slab, _ = host.Slab()
 	u.busy, _ = host.Busy()
 	if heap {
-		for _, base := range r.plan.Metrics {
-			n, err := liveHeap(ctx, base)
-			if err != nil {
-				r.note("%s does not tell its heap: %v", base, err)
-				u.heap = 0
-				break
-			}
-			u.heap += n
+		var err error
+		if u.heap, err = r.plan.liveHeap(ctx); err != nil {
+			r.note("%v", err)
 		}
 	}
 	return u
+}
+
+// liveHeap is that of all servers whose metrics are to be read.
+func (p *plan) liveHeap(ctx context.Context) (sum int64, err error) {
+	for _, base := range p.Metrics {
+		n, err := liveHeap(ctx, base)
+		if err != nil {
+			return 0, fmt.Errorf("--metrics: %s does not tell its heap: %w", base, err)
+		}
+		sum += n
+	}
+	return sum, nil
 }
 
 var metricsClient = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}

@@ -145,11 +145,11 @@ func tiles(r *loadtest.Result) (list []tile) {
 			break
 		}
 	}
-	if s := r.Server; s != nil && s.RSSEach > 0 {
-		add("Server memory", size(s.RSSEach), "resident for a connection")
+	if s := r.Server; s != nil && s.RSSEach != nil {
+		add("Server memory", size(*s.RSSEach), "resident for a connection")
 	}
-	if s := r.Server; s != nil && s.CPUMessageUS > 0 {
-		add("Server CPU", millis(s.CPUMessageUS/1e3), "for a message")
+	if s := r.Server; s != nil && s.CPUMessageUS != nil {
+		add("Server CPU", micros(*s.CPUMessageUS), "for a message")
 	}
 	return list
 }

@@ -54,8 +54,8 @@ func base(scenario string, connections int) *loadtest.Result {
 			Latency: latencyOf(1.4, .6, int64(connections)), Pings: 120},
 		Client: loadtest.Client{CPUSeconds: 6.7, CPUShare: .18, PeakShare: .43, MachineShare: .61, RSSBytes: 61_300_000, RSSEach: 1534,
 			LoopLag: latencyOf(.05, .8, 90_000), SendLag: latencyOf(.08, .5, 400)},
-		Server: &loadtest.Server{PIDs: []int{4242}, RSSEmpty: 14_200_000, RSSConnected: 22_900_000, RSSPeak: 31_700_000, RSSEach: 435,
-			HeapEach: 296.4, KernelEach: 5123, KernelEnds: 2, CPUConnectUS: 21.7, CPUMessageUS: 7.47, CPUSeconds: 19.8},
+		Server: &loadtest.Server{PIDs: []int{4242}, RSSEmpty: 14_200_000, RSSConnected: 22_900_000, RSSPeak: 31_700_000, RSSEach: new(435.0),
+			HeapEach: new(296.4), KernelEach: 5123, KernelEnds: 2, CPUConnectUS: new(21.7), CPUMessageUS: new(7.47), CPUSeconds: 19.8},
 	}
 }
 
@@ -98,7 +98,7 @@ func course(r *loadtest.Result, connect, measure float64, each func(*loadtest.Mo
 func idle() *loadtest.Result {
 	r := base("idle", 20_000)
 	r.Run.DurationS = 60
-	r.Client.SendLag, r.Server.CPUMessageUS = nil, 0
+	r.Client.SendLag, r.Server.CPUMessageUS = nil, nil
 	return course(r, 4, 60, nil)
 }
 

@@ -14,18 +14,27 @@ func server(v *loadtest.Server) section {
 	if v.RSSPeak > 0 {
 		s.add("memory", "%s empty, %s connected, %s at most", size(float64(v.RSSEmpty)), size(float64(v.RSSConnected)), size(float64(v.RSSPeak)))
 	}
-	each := joined(when(v.RSSEach > 0, size(v.RSSEach)+" resident"), when(v.HeapEach > 0, size(v.HeapEach)+" live heap"),
+	each := joined(measured(v.RSSEach, size, " resident"), measured(v.HeapEach, size, " live heap"),
 		when(v.KernelEach > 0, size(v.KernelEach)+" kernel"+when(v.KernelEnds == 2, " for both ends")))
 	if each != "" {
 		s.add("for a connection", "%s", each)
 	}
-	s.add("CPU", "%s", joined(seconds(v.CPUSeconds), when(v.CPUConnectUS > 0, millis(v.CPUConnectUS/1e3)+" for a connect"),
-		when(v.CPUMessageUS > 0, millis(v.CPUMessageUS/1e3)+" for a message")))
+	s.add("CPU", "%s", joined(seconds(v.CPUSeconds), measured(v.CPUConnectUS, micros, " for a connect"), measured(v.CPUMessageUS, micros, " for a message")))
 	if n := len(v.PIDs); n > 1 {
 		s.add("processes", "%d", n)
 	}
 	return s
 }
+
+// measured shows a value with what it is, and nothing if it was not measured.
+func measured(v *float64, show func(float64) string, what string) string {
+	if v == nil {
+		return ""
+	}
+	return show(*v) + what
+}
+
+func micros(us float64) string { return millis(us / 1e3) }
 
 func tool(r *loadtest.Result) section {
 	s, c := section{ID: "tool", Title: "The tool itself"}, r.Client

@@ -127,6 +127,15 @@ func TestNothingMovesTheCursor(t *testing.T) {
 	}
 }
 
+// A server that has not grown has a value, too.
+func TestServerThatHasNotGrown(t *testing.T) {
+	r := idle()
+	r.Server.RSSEach, r.Server.HeapEach = new(0.0), nil
+	if got := tableOf(t, r); !strings.Contains(got, "for a connection  0 B resident, 5.12 KB kernel") {
+		t.Errorf("no 0 B in\n%s", got)
+	}
+}
+
 // TestNarrow holds tables of figures to the width of a terminal.
 func TestNarrow(t *testing.T) {
 	for _, section := range list("Latency", "Phases", "Messages", "Connections") {
