@@ -131,6 +131,17 @@ func Pusher(base, appID, key, secret string) *Dialect {
 	}
 }
 
+// checkDialect names what a dialect of ours cannot do.
+func (p *plan) checkDialect() error {
+	if p.Dialect != nil || p.dialect.Name == "echo" {
+		return nil
+	}
+	if strings.ContainsFunc(p.Channel, func(r rune) bool { return r == '"' || r == '\\' || r < ' ' }) {
+		return faultf("channel %q: a quote, a backslash or a line break ends the JSON that it is sent in", p.Channel)
+	}
+	return nil
+}
+
 // Validate names what is wrong with a dialect.
 func (d *Dialect) Validate() error {
 	for i, s := range d.Steps {

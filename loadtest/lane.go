@@ -2,7 +2,10 @@ package loadtest
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/gobwas/ws"
 
@@ -40,7 +43,8 @@ type lane struct {
 	loop   *swarm.Loop
 
 	counts   counts
-	errors   map[swarm.Cause]int64
+	errors   map[swarm.Cause]told
+	said     string    // what the server has refused a subscription with, for Closed
 	connects histogram // from due to ready
 	churned  histogram // the same, in a churn
 	interval histogram // latency of messages since the last snapshot
@@ -63,7 +67,7 @@ type lane struct {
 
 func newLane(w *worker, index int) *lane {
 	return &lane{
-		worker: w, index: index, errors: map[swarm.Cause]int64{},
+		worker: w, index: index, errors: map[swarm.Cause]told{},
 		connects: newHistogram(), churned: newHistogram(), interval: newHistogram(), total: newHistogram(),
 		lag: lagRecord{interval: newHistogram(), total: newHistogram()}, sendLag: newHistogram(),
 	}
@@ -119,6 +123,7 @@ func (n *lane) advance(c *swarm.Conn, cl *client, message []byte, now int64) {
 	steps := n.worker.steps
 	if message != nil {
 		if has(message, n.worker.refused) {
+			n.said = excerpt(message)
 			c.Fail(refusedCause)
 			return
 		}
@@ -331,5 +336,24 @@ func (n *lane) fault(why swarm.Cause) {
 	if _, ok := n.errors[why]; !ok && len(n.errors) >= mostCauses {
 		why = "other causes"
 	}
-	n.errors[why]++
+	x := n.errors[why]
+	x.Count++
+	if x.Example == "" {
+		x.Example = cmp.Or(n.said, excerpt([]byte(n.loop.Reason(why))))
+	}
+	n.errors[why], n.said = x, ""
+}
+
+// mostExcerpt is how many bytes of what a server says are kept.
+const mostExcerpt = 200
+
+// excerpt is the beginning of a server's text, without what does not print.
+func excerpt(b []byte) string {
+	s := strings.ToValidUTF8(string(b[:min(len(b), mostExcerpt)]), "")
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s))
 }

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -158,12 +159,18 @@ func earliest(a, b int64) int64 {
 	return a
 }
 
+// told is how often something has happened, and what a server has said to it.
+type told struct {
+	Count   int64
+	Example string
+}
+
 // snapshot is the state of a worker.
 type snapshot struct {
 	Counts  counts
-	Errors  map[string]int64 // of connections, by cause
-	CPU     time.Duration    // of the process so far
-	Procs   int              // processors that it may use
+	Errors  map[string]told // of connections, by cause
+	CPU     time.Duration   // of the process so far
+	Procs   int             // processors that it may use
 	Latency *hdrhistogram.Snapshot
 	Lag     *hdrhistogram.Snapshot
 }
@@ -193,10 +200,10 @@ func (f *final) add(g *final) {
 func (s *snapshot) add(t *snapshot) {
 	s.Counts.add(&t.Counts)
 	if s.Errors == nil {
-		s.Errors = map[string]int64{}
+		s.Errors = map[string]told{}
 	}
-	for cause, n := range t.Errors {
-		s.Errors[cause] += n
+	for cause, x := range t.Errors {
+		s.Errors[cause] = told{s.Errors[cause].Count + x.Count, cmp.Or(s.Errors[cause].Example, x.Example)}
 	}
 	s.Latency, s.Lag = merged(s.Latency, t.Latency), merged(s.Lag, t.Lag)
 }

@@ -77,8 +77,7 @@ func (o *httpOutlet) publish(ctx context.Context, channel string, payload []byte
 		return err
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		s := strings.ToValidUTF8(strings.TrimSpace(string(said)), "?")
-		return &statusError{resp.StatusCode, s[:min(len(s), 200)]}
+		return &statusError{resp.StatusCode, excerpt(said)}
 	}
 	return nil
 }

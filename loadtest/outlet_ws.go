@@ -81,7 +81,7 @@ func (o *wsOutlet) begin(p *plan) error {
 				return err
 			}
 			if has(b, p.dialect.Refused) {
-				return fmt.Errorf("the server refused: %q", b[:min(len(b), 200)])
+				return fmt.Errorf("the server refused: %s", excerpt(b))
 			}
 			if strings.Contains(string(b), s.Wait) {
 				break

@@ -1,10 +1,10 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"sync"
@@ -32,7 +32,7 @@ type publisher struct {
 	mu       sync.Mutex // guards what follows
 	accepted numbers    // publications that some outlet's server has accepted
 	refused  numbers    // those that some outlet's server has not
-	failures map[string]int64
+	failures map[string]told
 	took     histogram // until a server has answered
 	lag      histogram // how late this tool was to begin them
 	stall    stall     // the longest such lateness
@@ -51,7 +51,7 @@ const requestTimeout = 30 * time.Second
 func newPublisher(ctx context.Context, p *plan, run uint32) (*publisher, error) {
 	pub := &publisher{
 		plan: p, run: run, halted: make(chan struct{}), done: make(chan struct{}),
-		failures: map[string]int64{}, took: newHistogram(), lag: newHistogram(),
+		failures: map[string]told{}, took: newHistogram(), lag: newHistogram(),
 	}
 	pub.ctx, pub.cancel = context.WithCancel(context.Background())
 	if p.PublishWS {
@@ -175,17 +175,21 @@ func (p *publisher) note(k int64, t timing, err error) {
 	p.waited = max(p.waited, t.waited)
 	if err != nil {
 		p.refused.set(k)
-		cause := publishCause(err)
-		if _, ok := p.failures[cause]; !ok && len(p.failures) >= mostCauses {
-			cause = "other causes"
-		}
-		p.failures[cause]++
+		p.failedLocked(publishCause(err), "")
 		return
 	}
 	if k > int64(p.plan.WarmUp) {
 		p.took.record(t.ended - t.due)
 	}
 	p.accepted.set(k)
+}
+
+// failedLocked counts a failure by its cause.
+func (p *publisher) failedLocked(cause, example string) {
+	if _, ok := p.failures[cause]; !ok && len(p.failures) >= mostCauses {
+		cause = "other causes"
+	}
+	p.failures[cause] = told{p.failures[cause].Count + 1, cmp.Or(p.failures[cause].Example, example)}
 }
 
 // numbers is a set of numbers from 1.
@@ -247,7 +251,7 @@ func (p *publisher) results(m *Messages) {
 			m.Partly++
 		}
 	}
-	m.Failures = sorted(maps.Clone(p.failures))
+	m.Failures = sorted(p.failures)
 }
 
 // publishCause names an error so that equal ones can be counted.

@@ -125,7 +125,7 @@ func TestPublisherAccount(t *testing.T) {
 	}
 	var m Messages
 	p.results(&m)
-	if m.Sent != 130 || m.Failed != failed || m.Partly != partly || !slices.Equal(m.Failures, []Count{{"no", refusals}}) || m.Publish.Count != 260-refusals {
+	if m.Sent != 130 || m.Failed != failed || m.Partly != partly || !slices.Equal(m.Failures, []Count{{Cause: "no", Count: refusals}}) || m.Publish.Count != 260-refusals {
 		t.Errorf("%+v, want %d failed, %d partly, %d refusals", m, failed, partly, refusals)
 	}
 }

@@ -170,8 +170,9 @@ type Storm struct {
 
 // Count is how often something happened.
 type Count struct {
-	Cause string `json:"cause"`
-	Count int64  `json:"count"`
+	Cause   string `json:"cause"`
+	Count   int64  `json:"count"`
+	Example string `json:"example,omitempty"` // what the server has said to it, once: 200 bytes at most
 }
 
 // Client tells what the tool itself took, all workers together, and whether it

@@ -61,8 +61,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkMeasured(); err != nil {
-		return nil, err
+	if err := errors.Join(p.checkDialect(), p.checkMeasured()); err != nil {
+		return nil, &Error{err}
 	}
 	if err := p.checkHost(); err != nil {
 		return nil, err
@@ -103,6 +103,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		result.Failed = failed.Error()
 		if errors.Is(err, errNobody) && len(result.Errors) > 0 {
 			result.Failed += ": " + result.Errors[0].Cause
+			if said := result.Errors[0].Example; said != "" {
+				result.Failed += ": " + said
+			}
 			if swarm.Cause(result.Errors[0].Cause) == silentCause {
 				result.Failed += fmt.Sprintf(" (it was spoken to in the dialect %s: is that the server's?)", r.plan.dialect.Name)
 			}

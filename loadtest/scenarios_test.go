@@ -121,10 +121,9 @@ func TestChurnBehind(t *testing.T) {
 	}
 }
 
-// A client that waits for the answer to its Close frame is not closed again.
-func TestChurnOfSlowCloses(t *testing.T) {
-	t.Parallel()
-	const slow = 300 * time.Millisecond
+// serveWS runs a server that does f with each WebSocket, and returns its address.
+func serveWS(t *testing.T, f func(conn net.Conn)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -142,17 +141,26 @@ func TestChurnOfSlowCloses(t *testing.T) {
 			}
 			all.Go(func() {
 				defer conn.Close()
-				if _, err := ws.Upgrade(conn); err != nil {
-					return
-				}
-				if f, err := ws.ReadFrame(conn); err == nil && f.Header.OpCode == ws.OpClose {
-					time.Sleep(slow)
-					ws.WriteFrame(conn, ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")))
+				if _, err := ws.Upgrade(conn); err == nil {
+					f(conn)
 				}
 			})
 		}
 	})
-	r, err := Run(t.Context(), Config{Scenario: ScenarioChurn, URL: "ws://" + l.Addr().String() + "/raw/x", Connections: 10, Rate: 200, Duration: time.Second})
+	return l.Addr().String()
+}
+
+// A client that waits for the answer to its Close frame is not closed again.
+func TestChurnOfSlowCloses(t *testing.T) {
+	t.Parallel()
+	const slow = 300 * time.Millisecond
+	at := serveWS(t, func(conn net.Conn) {
+		if f, err := ws.ReadFrame(conn); err == nil && f.Header.OpCode == ws.OpClose {
+			time.Sleep(slow)
+			ws.WriteFrame(conn, ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")))
+		}
+	})
+	r, err := Run(t.Context(), Config{Scenario: ScenarioChurn, URL: "ws://" + at + "/raw/x", Connections: 10, Rate: 200, Duration: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -482,6 +490,55 @@ func TestNobody(t *testing.T) {
 	causes(t, r.Errors, map[swarm.Cause]int{swarm.Refused: 50})
 	if r.Connect.Failed != 50 || r.Messages.Due != 0 || !r.Thresholds[0].Missed || r.Thresholds[0].Shown != "not measured" || !r.Thresholds[1].Missed {
 		t.Errorf("%+v, %+v, %+v", r.Connect, r.Messages, r.Thresholds)
+	}
+}
+
+// What the server has said to a refusal or a close is kept, once.
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ said, cause, want string }{
+		"refused":    {`{"type":"error","message":"no such channel"}`, string(refusedCause), `{"type":"error","message":"no such channel"}`},
+		"much of it": {`{"type":"error"}` + strings.Repeat("é\x1b\n", 200), string(refusedCause), `{"type":"error"}` + strings.TrimSpace(strings.Repeat("é  ", 46))},
+		"closed":     {"", "closed by the server with 4403", "stay away"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := serveWS(t, func(conn net.Conn) {
+				if c.said != "" {
+					ws.ReadFrame(conn)
+					ws.WriteFrame(conn, ws.NewTextFrame([]byte(c.said)))
+				} else {
+					ws.WriteFrame(conn, ws.NewCloseFrame(ws.NewCloseFrameBody(4403, "stay away")))
+				}
+				ws.ReadFrame(conn)
+			})
+			r, err := Run(t.Context(), Config{Scenario: ScenarioIdle, URL: "ws://" + at + "/ws", Connections: 4, Duration: time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Errors) != 1 || r.Errors[0] != (Count{Cause: c.cause, Count: 4, Example: c.want}) || len(r.Errors[0].Example) > mostExcerpt {
+				t.Errorf("%+v, want %q: %q", r.Errors, c.cause, c.want)
+			}
+			if !strings.HasSuffix(r.Failed, c.cause+": "+c.want) {
+				t.Errorf("failed %q", r.Failed)
+			}
+		})
+	}
+}
+
+// A name that breaks the JSON of a dialect of ours is refused.
+func TestChannelNames(t *testing.T) {
+	for name, refused := range map[string]bool{`a"b`: true, `a\b`: true, "a\nb": true, "a b/c": false, "größe": false} {
+		p, err := Config{Scenario: ScenarioIdle, URL: testURL, Connections: 1, Channel: name}.resolve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.checkDialect(); (err != nil) != refused {
+			t.Errorf("%q: %v", name, err)
+		}
+		p.Dialect = p.dialect // one's own
+		if err := p.checkDialect(); err != nil {
+			t.Errorf("%q in a template: %v", name, err)
+		}
 	}
 }
 

@@ -8,7 +8,7 @@ func (n *lane) snapshot(s *snapshot, intervals bool) {
 	waiting, inFlight := n.loop.Waiting()
 	s.Counts.Connecting = int64(waiting + inFlight + n.dials.left(n) + n.subscribers)
 	s.Counts.Pings, s.Counts.SentBytes, s.Counts.ReceivedBytes = n.loop.Pings, n.loop.SentBytes, n.loop.ReceivedBytes
-	s.Errors = make(map[string]int64, len(n.errors))
+	s.Errors = make(map[string]told, len(n.errors))
 	for cause, k := range n.errors {
 		s.Errors[string(cause)] = k
 	}

@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"os"
 	"slices"
@@ -23,7 +22,7 @@ type watch struct {
 	series  []Moment
 	peakCPU float64
 	now     counts
-	errors  map[string]int64
+	errors  map[string]told
 	rssPeak int64
 	free    int64 // memory of the machine
 }
@@ -155,14 +154,14 @@ func (w *watch) state() counts {
 func (w *watch) causes() []Count {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return sorted(maps.Clone(w.errors))
+	return sorted(w.errors)
 }
 
 // progress tells how things stand.
 func (w *watch) progress() Progress {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p := Progress{Phase: w.run.phase(), Elapsed: time.Duration(swarm.Now() - w.run.started), Errors: sorted(maps.Clone(w.errors))}
+	p := Progress{Phase: w.run.phase(), Elapsed: time.Duration(swarm.Now() - w.run.started), Errors: sorted(w.errors)}
 	if len(w.series) > 0 {
 		p.Moment = w.series[len(w.series)-1]
 	}
@@ -172,10 +171,10 @@ func (w *watch) progress() Progress {
 }
 
 // sorted lists counts, greatest first.
-func sorted(m map[string]int64) []Count {
+func sorted(m map[string]told) []Count {
 	list := make([]Count, 0, len(m))
-	for cause, n := range m {
-		list = append(list, Count{cause, n})
+	for cause, x := range m {
+		list = append(list, Count{Cause: cause, Count: x.Count, Example: x.Example})
 	}
 	slices.SortFunc(list, func(a, b Count) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Cause, b.Cause))

@@ -124,7 +124,7 @@ func losses() *loadtest.Result {
 	m.Failed, m.Received, m.Lost, m.Duplicated, m.Corrupted, m.Reordered, m.Unexpected = 3, 8_399_990, 10, 4, 2, 7, 1
 	m.Failures = []loadtest.Count{{Cause: "503 Service Unavailable", Count: 2}, {Cause: "connection reset by peer", Count: 1}}
 	r.Connect.Succeeded, r.Connect.Failed, r.Connect.Dropped, r.Connect.Open = 19_988, 12, 7, 19_981
-	r.Errors = []loadtest.Count{{Cause: "handshake: 503 Service Unavailable", Count: 12}, {Cause: "closed by the server: 1013 overflow", Count: 7}}
+	r.Errors = []loadtest.Count{{Cause: "handshake: 503 Service Unavailable", Count: 12}, {Cause: "closed by the server with 1013", Count: 7, Example: "overflow"}}
 	r.Thresholds[1] = loadtest.Threshold{Rule: "lost > 0", Value: 10, Shown: "10", Missed: true}
 	r.Client.Bottleneck = "one worker used 98% of its core in the busiest second: run with --workers 2"
 	for i := range r.Series {
@@ -210,7 +210,7 @@ func nasty() *loadtest.Result {
 	r.Command = []string{"stentor", "loadtest", hostile, "it's"}
 	r.Machine = loadtest.Machine{Machine: host.Machine{CPU: hostile, Cores: 2, Kernel: hostile, Arch: hostile}, Go: hostile}
 	r.Run.Scenario, r.Run.URL, r.Run.Dialect, r.Run.Publish = hostile, "ws://h/"+hostile, hostile, []string{hostile}
-	r.Errors = append(r.Errors, loadtest.Count{Cause: hostile, Count: 1})
+	r.Errors = append(r.Errors, loadtest.Count{Cause: hostile, Count: 1, Example: hostile})
 	r.Messages.Failures = []loadtest.Count{{Cause: hostile, Count: 1}}
 	r.Thresholds = append(r.Thresholds, loadtest.Threshold{Rule: hostile, Shown: hostile, Missed: true})
 	r.Notes = []string{hostile}

@@ -156,7 +156,7 @@ func causes(id, title string, list []loadtest.Count) section {
 			rest += c.Count
 			continue
 		}
-		s.Rows = append(s.Rows, row{Label: count(c.Count), Cells: []string{clean(c.Cause)}})
+		s.Rows = append(s.Rows, row{Label: count(c.Count), Cells: []string{clean(c.Cause) + when(c.Example != "", ": "+clean(c.Example))}})
 	}
 	if rest > 0 {
 		s.Rows = append(s.Rows, row{Label: count(rest), Cells: []string{fmt.Sprintf("%d other causes", len(list)-most)}})

@@ -36,6 +36,7 @@ type Loop struct {
 	tasks []func()
 	ended bool
 
+	reasons  map[uint16]string // of Close frames, by status code: the first
 	spare    []func()
 	buf      []byte       // what the client in turn has received
 	out      []byte       // what it is to send
@@ -102,6 +103,30 @@ func (l *Loop) Clients(f func(c *Conn)) {
 
 // Random is the loop's source of random numbers.
 func (l *Loop) Random() *rand.Rand { return l.random }
+
+// Reason is a text that the server has given with a Close frame, for a cause that
+// names a status code: the first of the loop. It is empty if there was none.
+func (l *Loop) Reason(why Cause) string {
+	for code, text := range l.reasons {
+		if closedWith(int(code)) == why {
+			return text
+		}
+	}
+	return ""
+}
+
+// keepReason keeps what came with a status code, for some codes.
+func (l *Loop) keepReason(code uint16, text string) {
+	if _, ok := l.reasons[code]; ok || text == "" || len(l.reasons) >= mostReasons {
+		return
+	}
+	if l.reasons == nil {
+		l.reasons = map[uint16]string{}
+	}
+	l.reasons[code] = text
+}
+
+const mostReasons = 100
 
 // turn is the poller's wake-up.
 func (l *Loop) turn() {

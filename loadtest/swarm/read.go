@@ -195,12 +195,13 @@ func (c *Conn) control(h ws.Header, payload []byte, now int64) {
 	case ws.OpClose:
 		if !c.got {
 			c.got = true
-			code, _ := ws.ParseCloseFrameData(payload)
+			code, text := ws.ParseCloseFrameData(payload)
 			if c.state == open {
 				c.code = uint16(code) // theirs came first
 				if code == 0 {
 					c.code = uint16(ws.StatusNoStatusRcvd)
 				}
+				c.loop.keepReason(c.code, text)
 				c.state = closing
 				c.loop.watch(c, now)
 				c.sendClose(int(code))
