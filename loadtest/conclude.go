@@ -25,6 +25,9 @@ func (r *run) conclude(ctx context.Context, interrupted bool) (*Result, error) {
 			return nil, err
 		}
 	}
+	if p := r.publisher.Load(); p != nil {
+		p.end()
+	}
 	r.mu.Lock()
 	r.closePhase(r.since(swarm.Now()))
 	r.mu.Unlock()

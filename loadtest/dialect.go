@@ -136,6 +136,9 @@ func (p *plan) checkDialect() error {
 	if p.Dialect != nil || p.dialect.Name == "echo" {
 		return nil
 	}
+	if p.PublishWS && p.dialect.Name == "pusher" {
+		return faultf("a client of the Pusher protocol publishes to private channels only, and this one cannot subscribe to them: publish by HTTP (without --publish-by ws), or describe the server by a template")
+	}
 	if strings.ContainsFunc(p.Channel, func(r rune) bool { return r == '"' || r == '\\' || r < ' ' }) {
 		return faultf("channel %q: a quote, a backslash or a line break ends the JSON that it is sent in", p.Channel)
 	}

@@ -16,12 +16,14 @@ import (
 )
 
 // wsOutlet publishes by a WebSocket client, which goes through the steps of the
-// dialect first. It answers pings, the server's own ones too, and lets be what
-// else comes.
+// dialect first. It answers pings, the server's own ones too, tells of refusals,
+// and lets be what else comes.
 type wsOutlet struct {
 	conn    net.Conn
 	from    wsutil.Reader
 	answers []Answer
+	refused []string
+	refuse  func(said string) // called for each refusal, on another goroutine, until close has returned
 	send    text
 	ends    chan error // closed when reading has ended; the error before that
 	buf     []byte
@@ -30,7 +32,7 @@ type wsOutlet struct {
 // mostOfMessage is how much of a message is looked at.
 const mostOfMessage = 64 << 10
 
-func dialOutlet(ctx context.Context, p *plan) (*wsOutlet, error) {
+func dialOutlet(ctx context.Context, p *plan, refuse func(said string)) (*wsOutlet, error) {
 	send := p.dialect.Send
 	if send == "" {
 		send = "{payload}"
@@ -50,7 +52,7 @@ func dialOutlet(ctx context.Context, p *plan) (*wsOutlet, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &wsOutlet{conn: conn, send: cut(send), answers: p.dialect.Answers, ends: make(chan error, 1)}
+	o := &wsOutlet{conn: conn, send: cut(send), answers: p.dialect.Answers, refused: p.dialect.Refused, refuse: refuse, ends: make(chan error, 1)}
 	o.from = wsutil.Reader{Source: conn, State: ws.StateClientSide}
 	if early != nil {
 		o.from.Source = io.MultiReader(early, conn)
@@ -80,7 +82,7 @@ func (o *wsOutlet) begin(p *plan) error {
 			if err != nil {
 				return err
 			}
-			if has(b, p.dialect.Refused) {
+			if has(b, o.refused) {
 				return fmt.Errorf("the server refused: %s", excerpt(b))
 			}
 			if strings.Contains(string(b), s.Wait) {
@@ -155,10 +157,14 @@ func (o *wsOutlet) control(h ws.Header, r io.Reader) error {
 func (o *wsOutlet) listen() {
 	defer close(o.ends)
 	for {
-		if _, err := o.read(); err != nil {
+		b, err := o.read()
+		if err != nil {
 			o.ends <- err
 			o.conn.Close() // who publishes notices
 			return
+		}
+		if has(b, o.refused) {
+			o.refuse(excerpt(b))
 		}
 	}
 }

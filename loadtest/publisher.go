@@ -32,6 +32,7 @@ type publisher struct {
 	mu       sync.Mutex // guards what follows
 	accepted numbers    // publications that some outlet's server has accepted
 	refused  numbers    // those that some outlet's server has not
+	rejected int64      // publications by a WebSocket that the server has refused: which ones it does not say
 	failures map[string]told
 	took     histogram // until a server has answered
 	lag      histogram // how late this tool was to begin them
@@ -55,7 +56,7 @@ func newPublisher(ctx context.Context, p *plan, run uint32) (*publisher, error) 
 	}
 	pub.ctx, pub.cancel = context.WithCancel(context.Background())
 	if p.PublishWS {
-		o, err := dialOutlet(ctx, p)
+		o, err := dialOutlet(ctx, p, pub.refuse)
 		if err != nil {
 			return nil, fmt.Errorf("the publishing client: %w", err)
 		}
@@ -92,7 +93,6 @@ func (p *publisher) start(start int64) {
 // serve goes through the schedule for one outlet, one publication at a time, so
 // that they stay in order.
 func (p *publisher) serve(o outlet) {
-	defer o.close()
 	s := p.plan.schedule()
 	var payload []byte
 	var free int64 // when the outlet had done with the publication before
@@ -184,6 +184,14 @@ func (p *publisher) note(k int64, t timing, err error) {
 	p.accepted.set(k)
 }
 
+// refuse counts a publication that the server has refused after it was sent.
+func (p *publisher) refuse(said string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rejected++
+	p.failedLocked("refused by the server", said)
+}
+
 // failedLocked counts a failure by its cause.
 func (p *publisher) failedLocked(cause, example string) {
 	if _, ok := p.failures[cause]; !ok && len(p.failures) >= mostCauses {
@@ -216,6 +224,16 @@ func (p *publisher) halt() {
 		close(p.halted)
 		time.AfterFunc(mercy, p.cancel)
 	})
+}
+
+// end ends the schedule and the outlets. What the server has to say to the last
+// publications may come until then.
+func (p *publisher) end() {
+	p.halt()
+	<-p.done
+	for _, o := range p.outlets {
+		o.close()
+	}
 }
 
 // published returns how many publications were begun.
@@ -251,6 +269,7 @@ func (p *publisher) results(m *Messages) {
 			m.Partly++
 		}
 	}
+	m.Failed += p.rejected
 	m.Failures = sorted(p.failures)
 }
 

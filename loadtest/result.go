@@ -121,7 +121,7 @@ type Bar struct {
 // two copies was corrupted, and less what was Missed.
 type Messages struct {
 	Sent          int64 `json:"sent"`             // publications or echoes, those of the warm-up too
-	Failed        int64 `json:"failed"`           // publications that the server did not accept; nothing is due for them
+	Failed        int64 `json:"failed"`           // publications that the server did not accept; nothing is due for them, but for those by a WebSocket: which ones it refuses it does not say
 	Partly        int64 `json:"partly,omitempty"` // accepted at some of several addresses only; due all the same
 	Unsent        int64 `json:"unsent,omitempty"` // were to be sent, and were not: nobody was connected, say; not in Due
 	Due           int64 `json:"due"`

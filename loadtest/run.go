@@ -194,8 +194,7 @@ func (r *run) halt() error {
 // end lets all processes end.
 func (r *run) end() {
 	if p := r.publisher.Load(); p != nil {
-		p.halt()
-		<-p.done
+		p.end()
 	}
 	var wg sync.WaitGroup
 	for _, c := range r.crews {

@@ -291,6 +291,45 @@ func TestPublishToSeveral(t *testing.T) {
 	}
 }
 
+// What a server refuses of a client that publishes has failed.
+func TestPublishRefused(t *testing.T) {
+	t.Parallel()
+	at := serveWS(t, func(conn net.Conn) {
+		for {
+			f, err := ws.ReadFrame(conn)
+			if err != nil || f.Header.OpCode == ws.OpClose {
+				return
+			}
+			answer := `{"type":"subscribed"}`
+			if ws.Cipher(f.Payload, f.Header.Mask, 0); strings.Contains(string(f.Payload), `"publish"`) {
+				answer = `{"type":"error","code":"forbidden"}`
+			}
+			ws.WriteFrame(conn, ws.NewTextFrame([]byte(answer)))
+		}
+	})
+	r, err := Run(t.Context(), Config{
+		Scenario: ScenarioBroadcast, URL: "ws://" + at + "/ws", Connections: 3, Messages: 7, Rate: 100, PublishWS: true, Grace: 500 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Count{Cause: "refused by the server", Count: 7, Example: `{"type":"error","code":"forbidden"}`}
+	if m := r.Messages; m.Failed != 7 || len(m.Failures) != 1 || m.Failures[0] != want || m.Lost != 21 || r.Failed == "" {
+		t.Errorf("%+v, failed %q", m, r.Failed)
+	}
+}
+
+// A client of the Pusher protocol cannot publish, and is told so.
+func TestPublishByPusher(t *testing.T) {
+	p, err := Config{Scenario: ScenarioBroadcast, URL: "ws://127.0.0.1:9/app/key", Connections: 1, PublishWS: true}.resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.checkDialect(); err == nil || !strings.Contains(err.Error(), "publish by HTTP") {
+		t.Error(err)
+	}
+}
+
 // In a closed loop an answer, and only an answer, sends the next message.
 func TestClosedLoop(t *testing.T) {
 	for name, plan := range map[string]faulty.Plan{

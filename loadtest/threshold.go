@@ -147,11 +147,12 @@ func messageCounts() (list []metric) {
 		{"unexpected", "messages that are nobody's", func(m *Messages) int64 { return m.Unexpected }},
 		{"missed", "messages published while a client was away", func(m *Messages) int64 { return m.Missed }},
 		{"publish_failed", "publications that were not accepted", func(m *Messages) int64 { return m.Failed }},
+		{"publish_partly", "publications that were accepted at some addresses only", func(m *Messages) int64 { return m.Partly }},
 		{"unsent", "messages that were to be sent, and were not: nobody was connected, say", func(m *Messages) int64 { return m.Unsent }},
 		{"received", "messages received", func(m *Messages) int64 { return m.Received }},
 	} {
 		list = append(list, metric{x.name, unitCount, x.about, messaging, func(r *Result) (float64, bool) {
-			if r.Messages == nil || r.Messages.Due == 0 && x.name != "publish_failed" && x.name != "unsent" {
+			if r.Messages == nil || r.Messages.Due == 0 && !slices.Contains([]string{"publish_failed", "publish_partly", "unsent"}, x.name) {
 				return 0, false // that nothing was lost of nothing says nothing
 			}
 			return float64(x.get(r.Messages)), true

@@ -70,7 +70,7 @@ func TestMetricsTell(t *testing.T) {
 	}
 	r := &Result{
 		Connect:  Connect{Succeeded: 101, Failed: 102, Dropped: 103, RateS: 104, Latency: latency(200)},
-		Messages: &Messages{Due: 20, Lost: 1, Duplicated: 2, Reordered: 3, Corrupted: 4, Unexpected: 5, Missed: 6, Failed: 7, Received: 8, Unsent: 21, RateS: 9, Latency: latency(300), Publish: latency(400)},
+		Messages: &Messages{Due: 20, Lost: 1, Duplicated: 2, Reordered: 3, Corrupted: 4, Unexpected: 5, Missed: 6, Failed: 7, Received: 8, Unsent: 21, Partly: 24, RateS: 9, Latency: latency(300), Publish: latency(400)},
 		Churn:    &Churn{RateS: 10, Behind: 22, Failed: 23, Latency: latency(500)},
 		Storm:    &Storm{Dropped: 4, Returned: 3, P50S: 1, P95S: 2, P100S: 3},
 		Server:   &Server{RSSEach: new(11.0), HeapEach: new(12.0), CPUConnectUS: new(13.0), CPUMessageUS: new(14.0)},
@@ -78,7 +78,7 @@ func TestMetricsTell(t *testing.T) {
 	}
 	want := map[string]float64{
 		"connected": 101, "failed": 102, "dropped": 103, "connect_rate": 104, "lost": 1, "duplicated": 2, "reordered": 3, "corrupted": 4, "unexpected": 5,
-		"missed": 6, "publish_failed": 7, "unsent": 21, "received": 8, "rate": 9, "churn_rate": 10, "churn_behind": 22, "churn_failed": 23, "returned": 0.75, "return.p50": 1000, "return.p95": 2000, "return.p100": 3000,
+		"missed": 6, "publish_failed": 7, "unsent": 21, "publish_partly": 24, "received": 8, "rate": 9, "churn_rate": 10, "churn_behind": 22, "churn_failed": 23, "returned": 0.75, "return.p50": 1000, "return.p95": 2000, "return.p100": 3000,
 		"rss_each": 11, "heap_each": 12, "cpu_connect": 13, "cpu_message": 14, "client_cpu": 0.15, "loop_lag.p99": 606,
 	}
 	for prefix, base := range map[string]float64{"": 300, "connect.": 200, "publish.": 400, "churn.": 500} {

@@ -18,6 +18,9 @@ func messages(r *loadtest.Result) section {
 	if m.Failed > 0 {
 		s.bad("not accepted", "%s", counted(m.Failed, sent(r)))
 	}
+	if m.Partly > 0 {
+		s.bad("accepted in part", "%s, at some of the addresses only", counted(m.Partly, sent(r)))
+	}
 	s.add("due", "%s", count(m.Due))
 	received := count(m.Received)
 	if m.TookS > 0 {

@@ -85,6 +85,7 @@ func TestVerdict(t *testing.T) {
 		{"kept", list(kept), "good", "PASSED: 1 of 1 threshold kept; no message lost, duplicated or corrupted"},
 		{"missed", list(missed), "bad", "FAILED: 1 of 2 thresholds MISSED; no message lost, duplicated or corrupted"},
 		{"lost", list(lost), "bad", "FAULTS: 1 message LOST"},
+		{"in part", list(func(r *loadtest.Result) { r.Messages.Partly, r.Messages.Unsent = 2, 1 }), "bad", "FAULTS: 1 message NEVER SENT; 2 messages NOT ACCEPTED EVERYWHERE"},
 		{"lost, as far as allowed", list(lost, kept), "warn", "PASSED: 1 of 1 threshold kept; 1 message LOST"},
 		{"interrupted and missed", list(missed, func(r *loadtest.Result) { r.Interrupted = true }), "bad",
 			"FAILED: 1 of 2 thresholds MISSED; interrupted; no message lost, duplicated or corrupted"},

@@ -95,6 +95,9 @@ func messageFaults(r *loadtest.Result) (list []string) {
 	if m.Failed > 0 {
 		list = append(list, counted(m.Failed, sent(r))+" NOT ACCEPTED")
 	}
+	if m.Partly > 0 {
+		list = append(list, counted(m.Partly, sent(r))+" NOT ACCEPTED EVERYWHERE")
+	}
 	return list
 }
 
