@@ -51,7 +51,7 @@ type Config struct {
 	Kill    string        // storm: send this signal to PIDs instead: TERM or KILL
 	Restart string        // storm: shell command that starts the server again after Kill
 	Spread  time.Duration // storm: time over which the first attempts to come back are spread
-	Backoff time.Duration // storm: before the second attempt; it doubles up to 5 s; 0: 100 ms
+	Backoff time.Duration // storm, churn: before the second attempt; it doubles up to 5 s; 0: 100 ms
 	Grace   time.Duration // how long nothing may come until what is missing counts as lost; 0: 5 s
 
 	Workers       int      // processes for the clients; 0: one for each 19,000 or so that descriptors allow, none if this one can
@@ -91,12 +91,15 @@ type plan struct {
 	workers    int
 }
 
-const maxConnections = 10_000_000
+const (
+	maxConnections = 10_000_000
+	maxChannels    = 1_000_000
+)
 
 // resolve checks a Config and fills in its defaults.
 func (c Config) resolve() (*plan, error) {
 	p := &plan{Config: c}
-	for _, f := range []func() error{p.checkScenario, p.resolveURL, p.resolveDialect, p.resolveLoad, p.resolveServer, p.resolveThresholds, p.resolveSources, p.resolveWorkers} {
+	for _, f := range []func() error{p.checkScenario, p.checkSettings, p.checkNumbers, p.resolveURL, p.resolveDialect, p.resolveLoad, p.resolveServer, p.resolveThresholds, p.resolveSources, p.resolveWorkers} {
 		if err := f(); err != nil {
 			var e *Error
 			if !errors.As(err, &e) {
@@ -224,9 +227,6 @@ func (p *plan) resolveDialect() (err error) {
 	if p.Channels == 0 {
 		p.Channels = 1
 	}
-	if p.Channels < 1 || p.Channels > 1_000_000 {
-		return fmt.Errorf("%d channels: want 1 to 1000000", p.Channels)
-	}
 	if p.Channels > 1 && p.dialect.Name == "raw" && !strings.Contains(path, "{channel}") {
 		return errors.New("several channels need {channel} in the path of a raw URL: /raw/{channel}")
 	}
@@ -243,36 +243,18 @@ func (p *plan) resolveDialect() (err error) {
 	return nil
 }
 
-// resolveLoad checks the numbers.
+// resolveLoad fills in numbers.
 func (p *plan) resolveLoad() error {
-	if p.Connections < 1 || p.Connections > maxConnections {
-		return fmt.Errorf("%d connections: want 1 to %d", p.Connections, maxConnections)
-	}
 	def := func(v *time.Duration, d time.Duration) {
 		if *v == 0 {
 			*v = d
 		}
 	}
 	if p.Size == 0 {
-		p.Size = 128
+		p.Size = defaultSize
 	}
 	if p.Burst == 0 {
 		p.Burst = 1
-	}
-	if p.Size < MinSize || p.Size > 16<<20 {
-		return fmt.Errorf("size %d: want %d to %d bytes (less does not hold what a client has to know to account for a message)", p.Size, MinSize, 16<<20)
-	}
-	if p.Drop < 0 || p.Drop > 1 {
-		return fmt.Errorf("drop %g: want a share from 0 to 1", p.Drop)
-	}
-	if !(p.Rate >= 0 && p.Rate <= 1e7) || !(p.ConnectRate >= 0 && p.ConnectRate <= 1e7) {
-		return errors.New("a rate is 0 to 10000000 a second")
-	}
-	if min(p.Messages, p.WarmUp, p.Concurrency, p.InFlight, p.Burst) < 0 || min(p.Duration, p.Timeout, p.Grace, p.Spread, p.Backoff) < 0 {
-		return errors.New("a number or duration is negative")
-	}
-	if p.Messages > 100_000_000 || p.WarmUp > 100_000_000 {
-		return errors.New("more than 100000000 messages")
 	}
 	def(&p.Timeout, 10*time.Second)
 	def(&p.Grace, 5*time.Second)
@@ -290,7 +272,7 @@ func (p *plan) resolveLoad() error {
 func (p *plan) resolveScenario(def func(*time.Duration, time.Duration)) error {
 	publishes := p.Scenario == ScenarioBroadcast || p.Scenario == ScenarioStorm
 	if publishes && p.dialect.Publish == nil && !p.PublishWS {
-		return fmt.Errorf("dialect %s does not say how to publish: add publish to the template, or publish by a WebSocket", p.dialect.Name)
+		return fmt.Errorf("dialect %s does not say how to publish: add publish to the template, or use --publish-by ws", p.dialect.Name)
 	}
 	switch p.Scenario {
 	case ScenarioIdle:

@@ -32,18 +32,21 @@ func TestConfigFaults(t *testing.T) {
 		"a port":              {func(c *Config) { c.URL = "ws://127.0.0.1:70000/" }, "port"},
 		"dialect":             {func(c *Config) { c.DialectName = "x" }, `dialect "x" is none of`},
 		"a dialect's own":     {func(c *Config) { c.Dialect = &Dialect{Name: "y", Send: "x"} }, "dialect y: send: {payload} is missing"},
-		"no connection":       {func(c *Config) { c.Connections = 0 }, "0 connections"},
-		"too many":            {func(c *Config) { c.Connections = maxConnections + 1 }, "10000001 connections"},
-		"channels":            {func(c *Config) { c.Channels = -1 }, "-1 channels"},
+		"no connection":       {func(c *Config) { c.Connections = 0 }, "--connections 0: want 1 to 10000000"},
+		"too many":            {func(c *Config) { c.Connections = maxConnections + 1 }, "--connections 10000001: want 1 to 10000000"},
+		"channels":            {func(c *Config) { c.Channels = -1 }, "--channels -1: want 0 to 1000000"},
 		"raw channels":        {func(c *Config) { c.URL, c.Channels = "ws://127.0.0.1:1/raw/x", 2 }, "{channel}"},
-		"size":                {func(c *Config) { c.Size = MinSize - 1 }, "size 62: want 63"},
-		"big size":            {func(c *Config) { c.Size = 16<<20 + 1 }, "16777216 bytes"},
-		"drop":                {func(c *Config) { c.Drop = 1.5 }, "drop 1.5"},
-		"rate":                {func(c *Config) { c.Rate = -1 }, "rate"},
-		"connect rate":        {func(c *Config) { c.ConnectRate = 1e8 }, "rate"},
-		"negative":            {func(c *Config) { c.Grace = -1 }, "negative"},
-		"negative number":     {func(c *Config) { c.WarmUp = -1 }, "negative"},
-		"messages":            {func(c *Config) { c.Messages = 100_000_001 }, "100000000 messages"},
+		"size":                {func(c *Config) { c.Scenario, c.Size = ScenarioEcho, MinSize-1 }, "--size 62: want 63"},
+		"big size":            {func(c *Config) { c.Scenario, c.Size = ScenarioEcho, 16<<20+1 }, "--size 16777217: want 63 to 16777216 bytes"},
+		"drop":                {func(c *Config) { c.Scenario, c.Drop = ScenarioStorm, 1.5 }, "--drop 1.5: want a share from 0 to 1"},
+		"rate":                {func(c *Config) { c.Scenario, c.Rate = ScenarioChurn, -1 }, "--rate -1: want 0 to 10000000 a second"},
+		"connect rate":        {func(c *Config) { c.ConnectRate = 1e8 }, "--connect-rate 1e+08: want 0 to 10000000 a second"},
+		"negative":            {func(c *Config) { c.Timeout = -time.Second }, "--timeout -1s: want 0 or more"},
+		"negative number":     {func(c *Config) { c.InFlight = -1 }, "--in-flight -1: want 0 to 10000000"},
+		"messages":            {func(c *Config) { c.Scenario, c.Messages = ScenarioEcho, 100_000_001 }, "--messages 100000001: want 0 to 100000000"},
+		"rate of a loop":      {func(c *Config) { c.Scenario, c.Rate, c.Concurrency = ScenarioEcho, 5, 5 }, "--rate and --concurrency exclude each other"},
+		"who goes":            {func(c *Config) { c.Scenario, c.Kill, c.Drop = ScenarioStorm, "TERM", 0.5 }, "--kill and --drop exclude each other"},
+		"how to publish":      {func(c *Config) { c.Scenario, c.PublishWS, c.Publish = ScenarioStorm, true, []string{"http://h"} }, "--publish and --publish-by ws exclude each other"},
 		"nowhere to publish":  {func(c *Config) { c.Scenario, c.Dialect = ScenarioStorm, &Dialect{Name: "mute"} }, "dialect mute does not say how to publish"},
 		"kill without a pid":  {func(c *Config) { c.Scenario, c.Kill = ScenarioStorm, "TERM" }, "--kill needs --pid"},
 		"restart, no kill":    {func(c *Config) { c.Scenario, c.Restart = ScenarioStorm, "true" }, "--restart needs --kill"},
@@ -59,7 +62,7 @@ func TestConfigFaults(t *testing.T) {
 		"no source":           {func(c *Config) { c.Sources = []netip.Addr{{}} }, "family"},
 		"source's family":     {func(c *Config) { c.Sources = []netip.Addr{netip.MustParseAddr("::1")} }, "family"},
 		"source elsewhere":    {func(c *Config) { c.Sources = []netip.Addr{netip.MustParseAddr("192.0.2.1")} }, "address of this machine"},
-		"workers":             {func(c *Config) { c.Workers = -1 }, "-1 workers"},
+		"workers":             {func(c *Config) { c.Workers = -1 }, "--workers -1: want 0"},
 		"no command":          {func(c *Config) { c.Workers = 2 }, "WorkerCommand"},
 		"too many each":       {func(c *Config) { c.Connections, c.Workers = maxConnections, 1 }, "1 workers would hold 10000000 connections each"},
 	} {
@@ -69,6 +72,46 @@ func TestConfigFaults(t *testing.T) {
 		var fault *Error
 		if !errors.As(err, &fault) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// What does nothing in a scenario is refused there, and by its name.
+func TestSettingsThatDoNothing(t *testing.T) {
+	all := []string{ScenarioIdle, ScenarioBroadcast, ScenarioEcho, ScenarioChurn, ScenarioStorm}
+	for flag, c := range map[string]struct {
+		set   func(c *Config)
+		where []string
+	}{
+		"--messages":      {func(c *Config) { c.Messages = 5 }, []string{"broadcast", "echo"}},
+		"--rate":          {func(c *Config) { c.Rate = 5 }, []string{"broadcast", "echo", "churn", "storm"}},
+		"--burst":         {func(c *Config) { c.Burst = 5 }, []string{"broadcast", "storm"}},
+		"--size":          {func(c *Config) { c.Size = 500 }, []string{"broadcast", "echo", "storm"}},
+		"--concurrency":   {func(c *Config) { c.Concurrency = 5 }, []string{"echo"}},
+		"--warm-up":       {func(c *Config) { c.WarmUp = 5 }, []string{"broadcast", "echo", "storm"}},
+		"--grace":         {func(c *Config) { c.Grace = 5 }, []string{"broadcast", "echo", "storm"}},
+		"--publish":       {func(c *Config) { c.Publish = []string{"http://h"} }, []string{"broadcast", "storm"}},
+		"--publish-by ws": {func(c *Config) { c.PublishWS = true }, []string{"broadcast", "storm"}},
+		"--drop":          {func(c *Config) { c.Drop = 0.5 }, []string{"storm"}},
+		"--kill":          {func(c *Config) { c.Kill, c.PIDs = "TERM", []int{os.Getpid()} }, nil}, // nor itself
+		"--restart":       {func(c *Config) { c.Restart = "true" }, nil},
+		"--spread":        {func(c *Config) { c.Spread = 5 }, []string{"storm"}},
+		"--backoff":       {func(c *Config) { c.Backoff = 5 }, []string{"churn", "storm"}},
+		"":                {func(c *Config) { c.Size, c.Burst, c.Duration, c.Seed = 128, 1, 5, 5 }, all},
+	} {
+		for _, scenario := range all {
+			cfg := Config{Scenario: scenario, URL: testURL, Connections: 10}
+			c.set(&cfg)
+			_, err := cfg.resolve()
+			if slices.Contains(c.where, scenario) {
+				if err != nil {
+					t.Errorf("%s in %s: %v", flag, scenario, err)
+				}
+			} else if want := flag + " does nothing in the scenario " + scenario + ": it is for "; scenario != ScenarioStorm && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+				t.Errorf("%s in %s: %v", flag, scenario, err)
+			} else if err == nil {
+				t.Errorf("%s in %s was taken", flag, scenario)
+			}
 		}
 	}
 }

@@ -86,10 +86,14 @@ func TestTemplate(t *testing.T) {
 		"steps: [{sned: x}]":                  "field sned not found",
 		"send: x":                             "{payload}",
 		strings.Repeat("#", maxTemplate+1):    "1 MiB",
-		"a: &a [*a]":                          "template: ",
+		"a: &a [*a]":                          "field a not found",
+		"steps: {a: 1}\nx: 2":                 "line 1: cannot unmarshal !!map; line 2: field x not found",
 		"name: x\nsteps:\n - wait: welcome\n": "",
 	} {
 		d, err := ReadTemplate(strings.NewReader(text))
+		if err != nil && (strings.Contains(err.Error(), "loadtest.") || strings.HasPrefix(err.Error(), "template")) {
+			t.Errorf("%.50q: %v: who reads it has no Go type before him, and knows that it is a template", text, err)
+		}
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%.50q: %v, want %q", text, err, want)
 		}

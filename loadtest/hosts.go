@@ -94,8 +94,6 @@ func (p *plan) resolveWorkers() error {
 		return fmt.Errorf("a process may have %d descriptors only: raise the limit (ulimit -n)", p.limit)
 	}
 	switch {
-	case p.Workers < 0:
-		return fmt.Errorf("%d workers: want 0 or more", p.Workers)
 	case p.Workers == 0 && p.Connections <= room:
 		return nil // in this process
 	case p.Workers == 0:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +109,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 			}
 			if swarm.Cause(result.Errors[0].Cause) == silentCause {
 				result.Failed += fmt.Sprintf(" (it was spoken to in the dialect %s: is that the server's?)", r.plan.dialect.Name)
+			}
+			if path, _, _ := strings.Cut(r.plan.path, "?"); path == "/" && result.Errors[0].Cause == "HTTP status 404" {
+				result.Failed += " (there is no path in the URL: is it /ws, or /raw/CHANNEL?)"
 			}
 		}
 	}

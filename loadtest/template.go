@@ -3,14 +3,19 @@ package loadtest
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
+	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // maxTemplate bounds a template file.
 const maxTemplate = 1 << 20
+
+// goTypes are in the messages of the decoder, and mean nothing to who has written
+// a template.
+var goTypes = regexp.MustCompile(` (in type|into) [\w.\[\]]+`)
 
 // ReadTemplate reads a dialect from YAML. A field that does not exist is an
 // error that names it.
@@ -29,10 +34,14 @@ func ReadTemplate(r io.Reader) (*Dialect, error) {
 		if errors.Is(err, io.EOF) {
 			err = errors.New("it is empty")
 		}
-		return nil, fmt.Errorf("template: %w", err)
+		var list *yaml.TypeError
+		if errors.As(err, &list) {
+			err = errors.New(goTypes.ReplaceAllString(strings.Join(list.Errors, "; "), ""))
+		}
+		return nil, err
 	}
 	if err := d.Validate(); err != nil {
-		return nil, fmt.Errorf("template: %w", err)
+		return nil, err
 	}
 	return d, nil
 }

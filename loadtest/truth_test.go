@@ -24,7 +24,7 @@ func load(t *testing.T, s *faulty.Server, path string, cfg Config) (*Result, fau
 	if cfg.Loops == 0 {
 		cfg.Loops = 2
 	}
-	if cfg.Grace == 0 {
+	if cfg.Grace == 0 && cfg.Scenario != ScenarioIdle && cfg.Scenario != ScenarioChurn {
 		cfg.Grace = grace
 	}
 	if cfg.Seed == 0 {

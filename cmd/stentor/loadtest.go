@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"stentor/gateway"
@@ -79,14 +80,31 @@ run failed, 2 usage.`,
 				return listMetrics(cmd.OutOrStdout())
 			}
 			cfg.Scenario, cfg.URL = args[0], args[1]
-			if err := f.apply(&cfg); err != nil {
+			if err := f.apply(&cfg, cmd.Flags().Changed("drop")); err != nil {
 				return usage(cmd, err)
 			}
 			return runLoadtest(cmd, cfg, &f)
 		},
 	}
 	loadtestOptions(cmd, &cfg, &f)
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, plainly(err)) })
 	return cmd
+}
+
+// plainly says without words of Go what is wrong with a number or a time.
+func plainly(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	flag := invalid.GetFlag()
+	want := map[string]string{
+		"int": "a whole number", "intSlice": "whole numbers", "uint64": "a whole number, 0 or more", "float64": "a number", "duration": "a time such as 30s",
+	}[flag.Value.Type()]
+	if want == "" {
+		return err
+	}
+	return fmt.Errorf("--%s %s: want %s", flag.Name, invalid.GetValue(), want)
 }
 
 // loadtestOptions declares the flags.
@@ -105,7 +123,7 @@ func loadtestOptions(cmd *cobra.Command, cfg *loadtest.Config, f *loadtestFlags)
 	fs.StringVar(&cfg.Kill, "kill", "", "storm: end the processes of --pid by this signal instead, TERM or KILL")
 	fs.StringVar(&cfg.Restart, "restart", "", "storm: shell command that starts the server again after --kill")
 	fs.DurationVar(&cfg.Spread, "spread", 0, "storm: first attempts to come back are spread over this time")
-	fs.DurationVar(&cfg.Backoff, "backoff", 0, "storm: wait before the second attempt; doubles up to 5s (default 100ms)")
+	fs.DurationVar(&cfg.Backoff, "backoff", 0, "storm, churn: wait before the second attempt; doubles up to 5s (default 100ms)")
 
 	fs.StringVar(&cfg.DialectName, "dialect", "", "echo, raw, native or pusher (default: by the URL's path)")
 	fs.StringVar(&f.template, "template", "", "file that describes another dialect")
@@ -134,16 +152,16 @@ func loadtestOptions(cmd *cobra.Command, cfg *loadtest.Config, f *loadtestFlags)
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
 }
 
-// apply turns the flags that are texts into what they mean.
-func (f *loadtestFlags) apply(cfg *loadtest.Config) error {
+// apply turns the flags that are texts into what they mean. The default of --drop is
+// for storms of the clients.
+func (f *loadtestFlags) apply(cfg *loadtest.Config, drop bool) error {
 	var err error
-	if cfg.Drop, err = parseShare(f.drop); err != nil {
-		return fmt.Errorf("--drop %w", err)
+	if drop || cfg.Scenario == loadtest.ScenarioStorm && cfg.Kill == "" {
+		if cfg.Drop, err = parseShare(f.drop); err != nil {
+			return fmt.Errorf("--drop %w", err)
+		}
 	}
 	cfg.Kill = strings.TrimPrefix(strings.ToUpper(cfg.Kill), "SIG")
-	if cfg.Kill != "" && cfg.Kill != "TERM" && cfg.Kill != "KILL" {
-		return fmt.Errorf("--kill %q: want TERM or KILL", cfg.Kill)
-	}
 	switch f.publishBy {
 	case "http":
 	case "ws":
