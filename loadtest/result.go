@@ -32,7 +32,7 @@ type Result struct {
 	Errors     []Count     `json:"errors"` // of connections, by cause, most frequent first
 	Client     Client      `json:"client"` // the tool itself
 	Server     *Server     `json:"server,omitempty"`
-	Series     []Moment    `json:"series"`     // about one a second
+	Series     []Moment    `json:"series"`     // about one a second; in the first minute, with few workers, four
 	Thresholds []Threshold `json:"thresholds"` // in the order of the command line
 	Notes      []string    `json:"notes"`      // what a reader has to know to judge the figures
 }
@@ -205,8 +205,9 @@ type Server struct {
 	CPUMessageUS *float64 `json:"cpu_message_us,omitempty"`  // a delivery or an echo
 }
 
-// Moment is one point of the run's course, about a second after the one before.
-// Rates are those since then.
+// Moment is one point of the run's course. There is one at each change of phase.
+// Rates are those since the one before, and the same as there if that is not 50 ms
+// ago.
 type Moment struct {
 	AtS         float64 `json:"at_s"` // since Started
 	Phase       string  `json:"phase"`

@@ -248,6 +248,16 @@ func (r *run) since(at int64) float64 { return float64(at-r.started) / 1e9 }
 
 // enter begins a phase.
 func (r *run) enter(name string) {
+	if r.phase() != "" {
+		r.watch.lookAgain() // a worker that has gone is noticed soon enough
+	}
+	r.begins(name)
+	if name == "connect" {
+		r.watch.lookAgain()
+	}
+}
+
+func (r *run) begins(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.since(swarm.Now())

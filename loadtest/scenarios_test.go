@@ -44,6 +44,45 @@ func TestStorm(t *testing.T) {
 	}
 }
 
+// Each phase has a moment, and a drop is there to be seen.
+func TestMoments(t *testing.T) {
+	t.Parallel()
+	s := faulty.Start(t, faulty.Plan{})
+	r, _ := load(t, s, "/ws", Config{Scenario: ScenarioStorm, Drop: 0.5, Rate: 100, Spread: time.Second})
+	for _, p := range r.Phases {
+		i := slices.IndexFunc(r.Series, func(m Moment) bool { return m.Phase == p.Name && m.AtS >= p.FromS && m.AtS <= p.ToS })
+		if i < 0 {
+			t.Errorf("no moment of %+v", p)
+		} else if m := r.Series[i]; p.Name == "drop" && m.Open >= r.Connect.Succeeded {
+			t.Errorf("after the drop %+v, of %d", m, r.Connect.Succeeded)
+		}
+	}
+	last := -1.0
+	for _, m := range r.Series {
+		if m.AtS <= last {
+			t.Errorf("%g s after %g s", m.AtS, last)
+		}
+		last = m.AtS
+	}
+	if m := r.Series[0]; m.Phase != "connect" || m.Open != 0 {
+		t.Errorf("first %+v", m)
+	}
+}
+
+// Moments are close to each other in the first minute, if few are to be asked.
+func TestEvery(t *testing.T) {
+	for _, c := range []struct {
+		crews int
+		after time.Duration
+		want  time.Duration
+	}{{1, 59 * time.Second, lookEvery}, {1, 61 * time.Second, momentEvery}, {50, time.Second, momentEvery}} {
+		r := &run{started: 1, crews: make([]crew, c.crews)}
+		if got := r.every(1 + int64(c.after)); got != c.want {
+			t.Errorf("%d crews after %v: every %v, want %v", c.crews, c.after, got, c.want)
+		}
+	}
+}
+
 // checkStorm checks the account of a storm from which all came back.
 func checkStorm(t *testing.T, r *Result, truth faulty.Truth) {
 	t.Helper()

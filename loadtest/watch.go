@@ -19,6 +19,7 @@ type watch struct {
 
 	mu      sync.Mutex // guards all below; snapshots are taken one at a time
 	last    reading
+	second  reading // at, and clientCPU: of a second
 	series  []Moment
 	peakCPU float64
 	now     counts
@@ -40,19 +41,35 @@ type reading struct {
 const (
 	lookEvery   = 250 * time.Millisecond
 	momentEvery = time.Second
+	// fineTime is the beginning of a run in which each look adds a moment, unless
+	// there are more workers than fineWorkers to ask.
+	fineTime    = time.Minute
+	fineWorkers = 4
+	// leastMoment is a time in which too little happens for a rate.
+	leastMoment = 50 * time.Millisecond
 )
 
-// look asks all workers. Every second it adds a moment to the series.
+// look asks all workers. From time to time it adds a moment to the series.
 func (w *watch) look() error { return w.ask(false) }
 
-// lookAgain does the same and adds a moment in any case: the last one.
+// lookAgain does the same and adds a moment in any case: at the end, and where a
+// phase begins.
 func (w *watch) lookAgain() error { return w.ask(true) }
 
-func (w *watch) ask(full bool) error {
+// every is the time between two moments.
+func (r *run) every(now int64) time.Duration {
+	if now-r.started < int64(fineTime) && len(r.crews) <= fineWorkers {
+		return lookEvery
+	}
+	return momentEvery
+}
+
+func (w *watch) ask(always bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := swarm.Now()
-	full = full || now-w.last.at >= int64(momentEvery-lookEvery/2)
+	passed := time.Duration(now - w.last.at)
+	full := always && passed >= leastMoment || passed >= w.run.every(now)*9/10
 	answers, err := w.run.all(&order{Snapshot: &snapshotOrder{Intervals: full}})
 	if err != nil {
 		return err
@@ -67,20 +84,36 @@ func (w *watch) ask(full bool) error {
 	if free, err := host.Available(); err == nil {
 		w.free = free
 	}
-	if full && w.run.gone == nil { // else it would have less than the one before
+	switch {
+	case w.run.gone != nil: // it would have less than the one before
+	case full:
 		w.moment(now, restored(all.Latency), restored(all.Lag), cpu, procs)
+	case always:
+		w.glance(now)
 	}
 	return nil
+}
+
+// glance adds a point so soon after another that its rates still hold.
+func (w *watch) glance(now int64) {
+	m := w.series[len(w.series)-1]
+	m.P50MS, m.P99MS, m.MaxMS = 0, 0, 0
+	w.series = append(w.series, w.here(m, now))
+}
+
+// here puts into a moment how things stand.
+func (w *watch) here(m Moment, now int64) Moment {
+	c := &w.now
+	m.AtS, m.Phase, m.Open, m.Connecting = w.run.since(now), w.run.phase(), int(c.Open), int(c.Connecting)
+	m.Faults = c.Duplicated + c.Corrupted + c.Unexpected
+	return m
 }
 
 // moment adds a point to the series.
 func (w *watch) moment(now int64, latency, lag histogram, cpu []time.Duration, procs []int) {
 	r, prev, c := w.run, &w.last, &w.now
 	sent := w.sent()
-	m := Moment{
-		AtS: r.since(now), Phase: r.phase(), Open: int(c.Open), Connecting: int(c.Connecting),
-		Faults: c.Duplicated + c.Corrupted + c.Unexpected,
-	}
+	m := w.here(Moment{}, now)
 	var usage host.Usage
 	if len(r.plan.PIDs) > 0 {
 		if u, err := host.Processes(host.Tree(r.plan.PIDs...)); err == nil {
@@ -90,6 +123,7 @@ func (w *watch) moment(now int64, latency, lag histogram, cpu []time.Duration, p
 		}
 	}
 	own := processCPU()
+	w.peak(now, cpu, procs)
 	if prev.at != 0 {
 		s := float64(now-prev.at) / 1e9
 		m.Connects = float64(c.Succeeded-prev.counts.Succeeded) / s
@@ -99,9 +133,7 @@ func (w *watch) moment(now int64, latency, lag histogram, cpu []time.Duration, p
 		m.Received = float64(c.Received-prev.counts.Received) / s
 		total := time.Duration(0)
 		for i := range cpu {
-			d := cpu[i] - prev.clientCPU[i]
-			total += d
-			w.peakCPU = max(w.peakCPU, d.Seconds()/s/float64(min(procs[i], max(1, r.plan.loops()))))
+			total += cpu[i] - prev.clientCPU[i]
 		}
 		if r.plan.workers > 0 {
 			total += own - prev.ownCPU
@@ -119,6 +151,21 @@ func (w *watch) moment(now int64, latency, lag histogram, cpu []time.Duration, p
 	}
 	w.series = append(w.series, m)
 	w.last = reading{now, *c, sent, cpu, own, usage.CPU}
+}
+
+// peak keeps how busy the busiest worker was in a second.
+func (w *watch) peak(now int64, cpu []time.Duration, procs []int) {
+	s := float64(now-w.second.at) / 1e9
+	if s < 0.9 {
+		return
+	}
+	for i := range cpu {
+		if w.second.at != 0 {
+			d := cpu[i] - w.second.clientCPU[i]
+			w.peakCPU = max(w.peakCPU, d.Seconds()/s/float64(min(procs[i], max(1, w.run.plan.loops()))))
+		}
+	}
+	w.second = reading{at: now, clientCPU: cpu}
 }
 
 // restart forgets how busy the workers were until now.
