@@ -261,6 +261,9 @@ func (r *run) begins(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.since(swarm.Now())
+	if n := len(r.phases); n > 0 && r.phases[n-1].Name == name { // an interrupted drain goes on
+		return
+	}
 	r.closePhase(now)
 	r.phases = append(r.phases, Phase{Name: name, FromS: now})
 }

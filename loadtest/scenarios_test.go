@@ -522,6 +522,11 @@ func TestInterrupt(t *testing.T) {
 			if !r.Interrupted || r.Failed != "" || !slices.ContainsFunc(r.Phases, func(p Phase) bool { return p.Name == c.phase }) {
 				t.Errorf("interrupted %v, failed %q, phases %v", r.Interrupted, r.Failed, r.Phases)
 			}
+			for i := 1; i < len(r.Phases); i++ {
+				if r.Phases[i].Name == r.Phases[i-1].Name {
+					t.Errorf("%s twice: %+v", r.Phases[i].Name, r.Phases)
+				}
+			}
 			truth := s.Final()
 			if x := r.Connect; x.Succeeded+x.Failed > 100 || x.Succeeded != x.Open && c.cfg.Scenario != ScenarioChurn && c.cfg.Scenario != ScenarioStorm {
 				t.Errorf("%+v", x)

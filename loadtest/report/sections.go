@@ -50,7 +50,7 @@ func sections(r *loadtest.Result) []section {
 	var list []section
 	for _, s := range []section{
 		connections(r), causes("errors", "Errors of connections", r.Errors), messages(r), failures(r),
-		storm(r.Storm), churn(r.Churn), latencies(r), server(r.Server), tool(r), phases(r.Phases), thresholds(r.Thresholds),
+		storm(r.Storm), churn(r.Churn), latencies(r), server(r.Server), tool(r), phases(r.Phases), thresholds(r),
 	} {
 		if len(s.Rows) > 0 {
 			list = append(list, s)

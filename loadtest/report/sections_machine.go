@@ -62,10 +62,10 @@ func phases(list []loadtest.Phase) section {
 	return s
 }
 
-func thresholds(list []loadtest.Threshold) section {
+func thresholds(r *loadtest.Result) section {
 	s := section{ID: "thresholds", Title: "Thresholds", Head: []string{"", "measured", "fails if"}, Words: true}
-	for _, t := range list {
-		word := "kept"
+	for _, t := range r.Thresholds {
+		word := "kept" + when(r.Interrupted, " until then")
 		if t.Missed {
 			word = "MISSED"
 		}

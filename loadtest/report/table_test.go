@@ -89,6 +89,8 @@ func TestVerdict(t *testing.T) {
 		{"lost, as far as allowed", list(lost, kept), "warn", "PASSED: 1 of 1 threshold kept; 1 message LOST"},
 		{"interrupted and missed", list(missed, func(r *loadtest.Result) { r.Interrupted = true }), "bad",
 			"FAILED: 1 of 2 thresholds MISSED; interrupted; no message lost, duplicated or corrupted"},
+		{"interrupted and kept", list(kept, func(r *loadtest.Result) { r.Interrupted = true }), "warn",
+			"INTERRUPTED: the figures are those until then; no message lost, duplicated or corrupted"},
 		{"dropped", list(func(r *loadtest.Result) { r.Connect.Dropped = 2 }), "warn",
 			"TROUBLE: 2 connections DROPPED by the server or the network; no message lost, duplicated or corrupted"},
 		{"nothing due", list(func(r *loadtest.Result) { r.Messages = &loadtest.Messages{} }), "bad", "NOTHING MEASURED"},

@@ -55,7 +55,7 @@ func judge(r *loadtest.Result) verdict {
 	switch n := len(r.Thresholds); {
 	case missed > 0:
 		parts = append(parts, count(int64(missed))+" of "+counted(int64(n), "threshold")+" MISSED")
-	case n > 0:
+	case n > 0 && !r.Interrupted: // else they say nothing
 		parts = append(parts, count(int64(n))+" of "+counted(int64(n), "threshold")+" kept")
 	}
 	if r.Interrupted && v.Word != "INTERRUPTED" {
