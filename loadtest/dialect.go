@@ -133,8 +133,14 @@ func Pusher(base, appID, key, secret string) *Dialect {
 
 // checkDialect names what a dialect of ours cannot do.
 func (p *plan) checkDialect() error {
-	if p.Dialect != nil || p.dialect.Name == "echo" {
+	if p.Dialect != nil || p.DialectName == "echo" {
 		return nil
+	}
+	if p.Scenario == ScenarioEcho && p.dialect.Name == "echo" {
+		path, _, _ := strings.Cut(strings.Trim(p.path, "/"), "?")
+		if first, _, _ := strings.Cut(path, "/"); slices.Contains([]string{"ws", "raw", "app"}, first) {
+			return faultf("at /%s Stentor echoes nothing, at /echo it does; if another server echoes there, say --dialect echo", first)
+		}
 	}
 	if p.PublishWS && p.dialect.Name == "pusher" {
 		return faultf("a client of the Pusher protocol publishes to private channels only, and this one cannot subscribe to them: publish by HTTP (without --publish-by ws), or describe the server by a template")

@@ -25,10 +25,18 @@ type echoPlan struct {
 // sends the next message.
 const echoPatience = 5 * time.Second
 
+// slowEcho is a rate of a loop below which it is woken when an echo is due, and
+// seldom else.
+const slowEcho = 1000
+
 // echo divides an order among the lanes by their clients that are ready.
 func (w *worker) echo(o *echoOrder) {
 	lanes := len(w.lanes)
-	if o.Rate > 0 {
+	slow := o.Rate < slowEcho*float64(lanes) // each lane has ticks of its own
+	switch {
+	case slow:
+		w.pace(0)
+	case o.Rate > 0:
 		w.pace(min(time.Millisecond, time.Duration(1e9/o.Rate/4)))
 	}
 	there := w.tally((*lane).ready)
@@ -47,6 +55,9 @@ func (w *worker) echo(o *echoOrder) {
 		if !p.closed {
 			p.every = 1e9 / o.Rate * float64(all) / float64(max(1, there[n.index]))
 			p.start += int64(float64(n.index) * p.every / float64(lanes))
+			if slow && p.on {
+				n.loop.SetTicks(p.start, p.every)
+			}
 			return
 		}
 		left := senders[n.index]

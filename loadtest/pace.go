@@ -25,6 +25,7 @@ func (w *worker) Tick(l *swarm.Loop, now int64) {
 func (n *lane) halt() {
 	n.halted = true
 	n.loop.Forget()
+	n.loop.SetTicks(0, 0)
 	n.dials, n.redials = dialPlan{}, nil
 	n.echoing.on, n.churning.on, n.returning = false, false, false
 	n.clients(func(number int, cl *client) {

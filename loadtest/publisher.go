@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,9 @@ type publisher struct {
 	outlets []outlet
 
 	began   int64 // when the first publication is due; set by start
+	until   int64 // what is due from then on is not published, 0: all is; set by start
 	halted  chan struct{}
+	stopped atomic.Int64 // when that was
 	once    sync.Once
 	ctx     context.Context // of publications; ends some time after halt
 	cancel  context.CancelFunc
@@ -77,9 +80,13 @@ func newPublisher(ctx context.Context, p *plan, run uint32) (*publisher, error) 
 	return pub, nil
 }
 
-// start publishes from start on, Config.messages times, or until halt.
+// start publishes from start on, Config.messages times, but no longer than
+// Config.Duration after the warm-up, or until halt.
 func (p *publisher) start(start int64) {
 	p.began = start
+	if s := p.plan.schedule(); p.plan.Scenario == ScenarioBroadcast && p.plan.Duration > 0 {
+		p.until = start + s.due(int64(p.plan.WarmUp)+1) + int64(p.plan.Duration)
+	}
 	var wg sync.WaitGroup
 	for _, o := range p.outlets {
 		wg.Go(func() { p.serve(o) })
@@ -99,7 +106,7 @@ func (p *publisher) serve(o outlet) {
 	var busy backlog
 	for k := int64(1); p.plan.messages == 0 || k <= int64(p.plan.messages); k++ {
 		due := p.began + s.due(k)
-		if !p.wait(due) {
+		if p.until != 0 && due >= p.until || !p.wait(due) {
 			return
 		}
 		select {
@@ -221,6 +228,7 @@ const mercy = time.Second
 // halt ends the schedule, and soon the publication under way.
 func (p *publisher) halt() {
 	p.once.Do(func() {
+		p.stopped.Store(swarm.Now())
 		close(p.halted)
 		time.AfterFunc(mercy, p.cancel)
 	})
@@ -238,6 +246,25 @@ func (p *publisher) end() {
 
 // published returns how many publications were begun.
 func (p *publisher) published() int64 { return p.highest.Load() }
+
+// tardiness is how late a publication may be when the schedule is ended, and is
+// not missed.
+const tardiness = 200 * time.Millisecond
+
+// unsent is how many publications were due when the schedule was ended, and had
+// not been begun.
+func (p *publisher) unsent() int64 {
+	s, end := p.plan.schedule(), p.stopped.Load()-int64(tardiness)
+	if p.until != 0 {
+		end = min(end, p.until)
+	}
+	asked := 1 << 40
+	if p.plan.messages > 0 {
+		asked = p.plan.messages
+	}
+	asked = sort.Search(asked, func(i int) bool { return p.began+s.due(int64(i)+1) >= end })
+	return max(0, int64(asked)-p.published())
+}
 
 // account returns the last number of each channel, and the numbers that nobody
 // has accepted.
@@ -270,6 +297,7 @@ func (p *publisher) results(m *Messages) {
 		}
 	}
 	m.Failed += p.rejected
+	m.Unsent = p.unsent()
 	m.Failures = sorted(p.failures)
 }
 

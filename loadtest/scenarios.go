@@ -48,8 +48,8 @@ func (r *run) broadcast(ctx context.Context) error {
 	r.enter("measure")
 	r.opens(ctx)
 	var over <-chan time.Time
-	if r.plan.Duration > 0 {
-		over = time.After(r.plan.Duration)
+	if p.until != 0 {
+		over = time.After(time.Duration(p.until-swarm.Now()) + 2*tardiness)
 	}
 	select {
 	case <-p.done:

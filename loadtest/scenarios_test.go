@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -327,6 +328,58 @@ func TestPublishToSeveral(t *testing.T) {
 	}
 	if len(m.Failures) != 1 || !strings.HasPrefix(m.Failures[0].Cause, "HTTP status 500: ") || m.Failures[0].Count != 20 {
 		t.Errorf("failures %v", m.Failures)
+	}
+}
+
+// Publications that were asked for and not made are told.
+func TestUnsentPublications(t *testing.T) {
+	t.Parallel()
+	s := faulty.Start(t, faulty.Plan{})
+	for name, c := range map[string]struct {
+		cfg  Config
+		made bool
+	}{
+		"too many": {Config{Rate: 1e6, Duration: 200 * time.Millisecond}, false},
+		"all":      {Config{Rate: 20, Duration: 500 * time.Millisecond}, true},
+		"cut":      {Config{Rate: 20, Messages: 100, Duration: 500 * time.Millisecond}, true},
+	} {
+		c.cfg.Scenario, c.cfg.Connections = ScenarioBroadcast, 1
+		r, _ := load(t, s, "/ws", c.cfg)
+		asked := int64(c.cfg.Rate * c.cfg.Duration.Seconds())
+		if m := r.Messages; c.made != (m.Unsent == 0) || m.Sent+m.Unsent != asked || m.Failed > 0 {
+			t.Errorf("%s: %+v, %d were asked for", name, m, asked)
+		}
+	}
+}
+
+// An echo that is seldom due wakes nobody meanwhile.
+func TestSlowEcho(t *testing.T) {
+	for rate, tick := range map[float64]time.Duration{20: 0, 1999: 0, 2500: 100 * time.Microsecond} {
+		w := new(worker)
+		if err := w.begin(&setup{Target: netip.MustParseAddrPort("127.0.0.1:9"), Clients: 2, Loops: 2, Channels: []string{"x"}}); err != nil {
+			t.Fatal(err)
+		}
+		w.echo(&echoOrder{Rate: rate, Count: 10})
+		if w.tick != tick {
+			t.Errorf("at %g/s a tick every %v, want %v", rate, w.tick, tick)
+		}
+		w.close()
+	}
+}
+
+// Where a server of ours echoes nothing an echo is refused, unless it is asked for.
+func TestEchoPaths(t *testing.T) {
+	for _, c := range []struct {
+		path, dialect string
+		refused       bool
+	}{{"/ws", "", true}, {"/raw/x?y", "", true}, {"/app/key", "", true}, {"/ws", "echo", false}, {"/echo", "", false}, {"/", "", false}, {"/apps", "", false}} {
+		p, err := Config{Scenario: ScenarioEcho, URL: "ws://127.0.0.1:9" + c.path, Connections: 1, DialectName: c.dialect}.resolve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.checkDialect(); (err != nil) != c.refused {
+			t.Errorf("%+v: %v", c, err)
+		}
 	}
 }
 

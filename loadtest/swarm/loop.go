@@ -31,6 +31,7 @@ type Loop struct {
 	target unix.Sockaddr // unix.Connect writes to it
 	poll   *poll.Poll    // any goroutine: Wake
 	due    atomic.Int64
+	own    atomic.Pointer[grid] // ticks besides those of SetTick
 
 	mu    sync.Mutex // guards tasks and ended
 	tasks []func()
@@ -103,6 +104,18 @@ func (l *Loop) Clients(f func(c *Conn)) {
 
 // Random is the loop's source of random numbers.
 func (l *Loop) Random() *rand.Rand { return l.random }
+
+// SetTicks has Tick called at start, and every so many nanoseconds from there on,
+// besides when SetTick says; not any more if every is 0. What is seldom due needs
+// no frequent looks that way. Any goroutine may call it; it takes effect within the
+// time between two ticks.
+func (l *Loop) SetTicks(start int64, every float64) {
+	if every <= 0 {
+		l.own.Store(nil)
+		return
+	}
+	l.own.Store(&grid{start, max(every, float64(minTick))})
+}
 
 // Reason is a text that the server has given with a Close frame, for a cause that
 // names a status code: the first of the loop. It is empty if there was none.

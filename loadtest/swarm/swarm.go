@@ -3,6 +3,7 @@ package swarm
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -120,19 +121,49 @@ func (s *Swarm) SetTick(d time.Duration) {
 	s.tick.Store(int64(max(d, minTick)))
 }
 
+// ticks wakes the loops that have a tick, of SetTick or of their own.
 func (s *Swarm) ticks() {
-	at := Now()
-	for {
-		at = following(at, Now(), s.tick.Load())
+	origin := Now()
+	for last := origin; ; {
+		tick := following(origin, last, s.tick.Load())
+		at := tick
+		for _, l := range s.loops {
+			at = min(at, l.own.Load().after(last))
+		}
 		Sleep(time.Duration(at - Now()))
 		select {
 		case <-s.done:
 			return
 		default:
 		}
+		now := Now()
 		for _, l := range s.loops {
-			l.due.CompareAndSwap(0, at) // not when this goroutine got to run
-			l.poll.Wake()
+			if due := min(tick, l.own.Load().after(last)); due <= now {
+				l.due.CompareAndSwap(0, due) // not when this goroutine got to run
+				l.poll.Wake()
+			}
+		}
+		last = now
+	}
+}
+
+// grid is when a loop has ticks of its own.
+type grid struct {
+	start int64
+	every float64
+}
+
+// after is the first tick after now.
+func (g *grid) after(now int64) int64 {
+	switch {
+	case g == nil:
+		return math.MaxInt64
+	case now < g.start:
+		return g.start
+	}
+	for k := int64(float64(now-g.start) / g.every); ; k++ {
+		if at := g.start + int64(float64(k)*g.every); at > now {
+			return at
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -377,6 +378,40 @@ func TestFollowing(t *testing.T) {
 	} {
 		if got := following(c.at, c.now, c.period); got != c.want {
 			t.Errorf("after %d, at %d: %d, want %d", c.at, c.now, got, c.want)
+		}
+	}
+}
+
+// A loop's own ticks come when they are due, and no others.
+func TestOwnTicks(t *testing.T) {
+	const every = 40 * time.Millisecond
+	var n atomic.Int64
+	s := clients(t, Config{Target: netip.MustParseAddrPort("127.0.0.1:9"), Handler: &ticking{&n}})
+	s.SetTick(time.Hour)
+	began := Now()
+	s.loops[0].SetTicks(began, float64(every))
+	soon(t, "a loop's own ticks", func() bool { return n.Load() >= 5 })
+	if most := 3 + (Now()-began)/int64(every); n.Load() > most { // one or two of before
+		t.Errorf("%d ticks, %d are due", n.Load(), most)
+	}
+	s.loops[0].SetTicks(0, 0)
+	if s.loops[0].own.Load().after(began) != math.MaxInt64 {
+		t.Error("they go on")
+	}
+}
+
+type ticking struct{ n *atomic.Int64 }
+
+func (*ticking) Opened(*Conn, int64)                {}
+func (*ticking) Message(*Conn, bool, []byte, int64) {}
+func (*ticking) Closed(*Conn, bool, Cause, int64)   {}
+func (h *ticking) Tick(*Loop, int64)                { h.n.Add(1) }
+
+func TestGrid(t *testing.T) {
+	g := &grid{start: 1000, every: 33.4}
+	for now, want := range map[int64]int64{0: 1000, 999: 1000, 1000: 1033, 1032: 1033, 1033: 1066, 1066: 1100, 4340: 4373} {
+		if got := g.after(now); got != want {
+			t.Errorf("after %d: %d, want %d", now, got, want)
 		}
 	}
 }
