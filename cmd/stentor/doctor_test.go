@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,8 +137,13 @@ func TestDoctorReadsACopy(t *testing.T) {
 	if json.Unmarshal([]byte(here), &a) != nil || json.Unmarshal([]byte(there), &b) != nil {
 		t.Fatalf("exit code %d\n%s\n%s", code, there, stderr)
 	}
+	if a.Container != b.Container {
+		t.Errorf("in a container: %v; the copy: %v", a.Container, b.Container)
+	}
 	for i := range a.Checks {
-		if a, b := a.Checks[i], b.Checks[i]; a.Name != b.Name || a.Status != b.Status {
+		a, b := a.Checks[i], b.Checks[i]
+		how := func(s, t host.Setting) bool { return s.How == t.How }
+		if a.Name != b.Name || a.Status != b.Status || !slices.EqualFunc(a.Set, b.Set, how) {
 			t.Errorf("here %+v\nthe copy %+v", a, b)
 		}
 	}

@@ -143,3 +143,21 @@ func TestChecks(t *testing.T) {
 		})
 	}
 }
+
+// Programs get both limits as numbers, and none where there is no limit.
+func TestLimitsAsNumbers(t *testing.T) {
+	for _, c := range []struct{ soft, hard, want string }{
+		{"1024", "524288", "1024 524288"}, {"100085", "100086", "100085 100086"}, {"20000", "unlimited", "20000 -"}, {"unlimited", "unlimited", "- -"},
+	} {
+		got := check(t, diagnose(t, made(t, limits(c.soft, c.hard)), 1000), "descriptors")
+		number := func(n *int64) string {
+			if n == nil {
+				return "-"
+			}
+			return fmt.Sprint(*n)
+		}
+		if s := number(got.Soft) + " " + number(got.Hard); s != c.want {
+			t.Errorf("%s, %s: %s", c.soft, c.hard, s)
+		}
+	}
+}

@@ -60,7 +60,9 @@ func (d *diagnosis) descriptors() Check {
 	if d.container {
 		set = []Setting{{"docker", "docker run --ulimit nofile=" + enough + ":" + enough}}
 	}
-	return d.bound(name, current, enough, allows, why, set)
+	c := d.bound(name, current, enough, allows, why, set)
+	c.Soft, c.Hard = limited(soft), limited(hard)
+	return c
 }
 
 // parseLimits finds "Max open files SOFT HARD files" in the text of /proc/PID/limits.

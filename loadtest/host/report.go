@@ -52,8 +52,10 @@ type Check struct {
 	Current string    `json:"current"`          // for people, with its unit
 	Needed  string    `json:"needed,omitempty"` // likewise; empty if it does not matter
 	Allows  *int64    `json:"allows,omitempty"` // connections of one process; absent if it sets no bound
-	Why     string    `json:"why"`              // one sentence
-	Set     []Setting `json:"set,omitempty"`    // ways to get what is needed
+	Soft    *int64    `json:"soft,omitempty"`   // descriptors: the limits as they are; absent if there is none
+	Hard    *int64    `json:"hard,omitempty"`
+	Why     string    `json:"why"`           // one sentence
+	Set     []Setting `json:"set,omitempty"` // ways to get what is needed
 }
 
 // Setting is one way to change a limit.
@@ -198,6 +200,14 @@ func (r root) container() bool {
 		}
 	}
 	return false
+}
+
+// limited returns a number, and nil for one that stands for no limit.
+func limited(n int64) *int64 {
+	if n >= 1<<62 {
+		return nil
+	}
+	return &n
 }
 
 // amount writes a number, and one that stands for no limit as such.
