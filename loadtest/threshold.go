@@ -187,6 +187,39 @@ type rule struct {
 	value  float64
 }
 
+// near returns the metrics that are spelled most like a name, if any is.
+func near(name string) (list []string) {
+	least := min(2, len(name)/2) + 1
+	for _, m := range metrics {
+		if d := distance(strings.ToLower(name), m.name); d < least {
+			least, list = d, []string{m.name}
+		} else if d == least && list != nil {
+			list = append(list, m.name)
+		}
+	}
+	return list
+}
+
+// distance is how many letters are to be put in, taken out or changed to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := before
+			if a[i] != b[j] {
+				d = min(before, row[j], row[j+1]) + 1
+			}
+			before, row[j+1] = row[j+1], d
+		}
+	}
+	return row[len(b)]
+}
+
 // parseThreshold checks a rule of the form METRIC OP VALUE, such as p99>250ms,
 // lost>0 or rss_each >= 1KB: a run fails if it applies. The error names what is
 // wrong, and what there is.
@@ -201,16 +234,18 @@ func parseThreshold(s string) (rule, error) {
 	}
 	r := rule{text: s, op: s[at:end]}
 	if !slices.Contains([]string{"<", "<=", ">", ">=", "==", "!="}, r.op) {
-		return rule{}, fmt.Errorf("threshold %q: %s is none of < <= > >= == !=", s, r.op)
+		if end < len(s) && (s[end] == '<' || s[end] == '>') {
+			end++
+		}
+		return rule{}, fmt.Errorf("threshold %q: %s is none of < <= > >= == !=", s, s[at:end])
 	}
 	name := strings.TrimSpace(s[:at])
 	i := slices.IndexFunc(metrics, func(m metric) bool { return m.name == name })
 	if i < 0 {
-		var names []string
-		for _, m := range metrics {
-			names = append(names, m.name)
+		if list := near(name); list != nil {
+			return rule{}, fmt.Errorf("threshold %q: there is no metric %q: is it %s?", s, name, strings.Join(list, " or "))
 		}
-		return rule{}, fmt.Errorf("threshold %q: there is no metric %q; there are %s", s, name, strings.Join(names, ", "))
+		return rule{}, fmt.Errorf("threshold %q: there is no metric %q: --list-metrics tells what there is", s, name)
 	}
 	r.metric = &metrics[i]
 	var err error

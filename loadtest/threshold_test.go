@@ -37,8 +37,9 @@ func TestParseThreshold(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{
-		"": "METRIC OP VALUE", "p99": "METRIC OP VALUE", "p99=5ms": "= is none of", "p99!5ms": "! is none of", "p99=>5ms": "= is none of",
-		"p98>1ms": `no metric "p98"; there are min, mean`, ">5": `no metric ""`, "p99>": "no time", "p99>5": "250ms", "lost>x": "no number", "lost>NaN": "no number",
+		"": "METRIC OP VALUE", "p99": "METRIC OP VALUE", "p99=5ms": "= is none of", "p99!5ms": "! is none of", "p99=>5ms": "=> is none of < <= > >=",
+		"p98>1ms": `no metric "p98": is it p90 or p95 or p99?`, "P99>1ms": `no metric "P99": is it p99?`, "publish_faild>0": "is it publish_failed?",
+		"p999>1ms": "is it p99 or p99.9?", "speed>1": "--list-metrics", "x>1": "--list-metrics", ">5": `no metric ""`, "p99>": "no time", "p99>5": "250ms", "lost>x": "no number", "lost>NaN": "no number",
 		"lost>Inf": "no number", "rss_each>x": "no size", "rss_each>1e308GB": "no number", "returned<x": "no share", "returned<x%": "no share", "lost>>1": "no number", "lost>1e999": "no number",
 	} {
 		if _, err := parseThreshold(s); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), `"`+s+`"`) {

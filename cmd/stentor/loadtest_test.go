@@ -135,7 +135,7 @@ func TestLoadtestUsage(t *testing.T) {
 		"echo" + at + "-r -1":                                          {"--rate -1", "0 to 10000000"},
 		"idle" + at + "-d -1s":                                         {"--duration -1s: want 0 or more"},
 		"idle" + at + "--fail-if p99":                                  {`"p99"`, "METRIC OP VALUE", "p99>250ms"},
-		"idle" + at + "--fail-if nonsense>1":                           {`"nonsense"`, "failed", "dropped"},
+		"idle" + at + "--fail-if nonsense>1":                           {`"nonsense"`, "--list-metrics"},
 		"broadcast" + at + "--fail-if p99>5":                           {`"5"`, "250ms"},
 		"idle" + at + "--fail-if lost>0":                               {"idle", "does not measure lost"},
 		"storm" + at + "--drop 130%":                                   {"--drop", "130%", "30% or 0.3"},
