@@ -124,7 +124,8 @@ test("the report of a run tells what the run has found", async (t) => {
   for (const id of ["connections-over-time", "messages-over-time", "latency-over-time", "percentiles", "histogram-message", "histogram-publish", "histogram-connect"]) {
     assert.ok(found.includes(id), `${id} is not among ${found}`);
   }
-  for (const line of await drawn(page)) assert.ok(line.n > 30, JSON.stringify(line));
+  // Of few messages a moment the longest and p99 are one line, that of p99.
+  for (const line of await drawn(page)) assert.ok(line.n > 30 || line.label === "max", JSON.stringify(line));
 });
 
 test("the verdict, the figures and the command are on the page", async (t) => {
@@ -136,7 +137,7 @@ test("the verdict, the figures and the command are on the page", async (t) => {
   assert.match(await text("#tiles"), /Lost 10 4 duplicated, 2 corrupted p99 delivery 23\.4 ms p50 8\.20 ms, max 54\.3 ms/);
   assert.match(await text("#messages"), /received 8,399,990, in 40\.3 s \(199 k\/s\) LOST 10, 0\.000119% of what was due DUPLICATED 4 CORRUPTED 2/);
   assert.match(await text("#latency"), /min p50 p90 p95 p99 p99\.9 max delivery 2\.13 ms 8\.20 ms 14\.6 ms/);
-  assert.match(await text("#errors"), /12 handshake: 503 Service Unavailable 7 closed by the server: 1013 overflow/);
+  assert.match(await text("#errors"), /12 handshake: 503 Service Unavailable 7 closed by the server with 1013: overflow/);
   assert.match(await text("#thresholds"), /kept 23\.4 ms p99 > 50ms MISSED 10 lost > 0/);
   assert.equal(await text("#command"), "stentor loadtest broadcast --url ws://127.0.0.1:8080/ws --connections 20000 --fail-if 'p99 > 50ms' --fail-if 'lost > 0'");
   assert.match(await text("header"), /2026-03-01 12:30:05 UTC .* stentor 0\.4\.0, go1\.26\.8; AMD EPYC 7763, 2 cores, 8\.33 GB of memory, Linux 6\.18\.5, amd64$/);
