@@ -258,9 +258,9 @@ func (p *publisher) unsent() int64 {
 	if p.until != 0 {
 		end = min(end, p.until)
 	}
-	asked := 1 << 40
+	asked := max(0, int(float64(end-p.began)/1e9*s.Rate)) + s.Burst + 1 // at most
 	if p.plan.messages > 0 {
-		asked = p.plan.messages
+		asked = min(asked, p.plan.messages)
 	}
 	asked = sort.Search(asked, func(i int) bool { return p.began+s.due(int64(i)+1) >= end })
 	return max(0, int64(asked)-p.published())

@@ -182,7 +182,7 @@ type Client struct {
 	CPUShare     float64  `json:"cpu_share"`          // of the cores, while messages were measured: 1 is all of them
 	PeakShare    float64  `json:"peak_share"`         // the same in the busiest second of the busiest worker, of what it may use
 	MachineShare float64  `json:"machine_share"`      // of the whole machine, by everybody: by the kernel's ticks, or, if that is more, by the clocks of tool and server
-	LoopLag      *Latency `json:"loop_lag,omitempty"` // how late the tool's event loops came to a turn
+	LoopLag      *Latency `json:"loop_lag,omitempty"` // how late the tool's event loops came to a turn, with the turns that a stall has kept from coming
 	SendLag      *Latency `json:"send_lag,omitempty"` // how late it sent what was due; contained in the latencies
 	RSSBytes     int64    `json:"rss_bytes"`
 	RSSEach      float64  `json:"rss_each_bytes"`       // above the empty tool, a connection

@@ -97,7 +97,7 @@ func checkStorm(t *testing.T, r *Result, truth faulty.Truth) {
 	if due := int64(r.Connect.Succeeded) * truth.Published; m.Due != due || m.Sent != truth.Published+truth.PublishErrors {
 		t.Errorf("%d due for %d publications; the truth is %d for %d", m.Due, m.Sent, due, truth.Published)
 	}
-	if m.Lost+m.Duplicated+m.Reordered+m.Corrupted+m.Unexpected != 0 {
+	if m.Lost+m.Duplicated+m.Reordered+m.Corrupted+m.Unexpected+m.Unsent != 0 {
 		t.Errorf("faults where there were none: %+v", m)
 	}
 	if m.Missed == 0 || m.Missed != m.Due-m.Received || m.Missed != s.Missed || m.Received > truth.Delivered {

@@ -90,6 +90,7 @@ func agree(t *testing.T, r *Result, truth faulty.Truth, closedBy swarm.Cause) {
 	check("reordered", m.Reordered, truth.Reordered)
 	check("unexpected", m.Unexpected, truth.Garbage)
 	check("missed", m.Missed, 0)
+	check("never sent", m.Unsent, 0)
 	check("pings", r.Connect.Pings, truth.Pings)
 	check("pongs", truth.Pongs, truth.Pings)
 	check("messages that were timed", m.Latency.Count, m.Received)
