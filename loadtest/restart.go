@@ -130,5 +130,5 @@ func (t *tail) lines() string {
 			list = append(list, line)
 		}
 	}
-	return strings.Join(list[max(0, len(list)-tailLines):], "; ")
+	return strings.Join(list[max(0, len(list)-tailLines):], " | ")
 }

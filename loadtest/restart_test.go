@@ -35,7 +35,7 @@ func victim(t *testing.T) (pid int) {
 func TestRestartFails(t *testing.T) {
 	for command, want := range map[string]string{
 		"exit 3": "the restart command ended: exit status 3",
-		"for i in 1 2 3 4; do echo line $i; echo; done >&2; printf 'no\\033 port' >&2; exit 1": "the restart command ended: exit status 1: line 3; line 4; no  port",
+		"for i in 1 2 3 4; do echo line $i; echo; done >&2; printf 'no\\033 port' >&2; exit 1": "the restart command ended: exit status 1: line 3 | line 4 | no  port",
 		"kill -9 $$":        "the restart command ended: signal: killed",
 		"sleep 1; exit 1":   "the restart command ended: exit status 1",
 		"/nowhere/to/be":    "the restart command ended: exit status 127: ",
@@ -172,7 +172,7 @@ func TestTail(t *testing.T) {
 	for _, s := range []string{"one\ntwo\n", "th", "ree\r\n\n", "\x1b[31mfour \xff\x00", "five\n"} {
 		said.Write([]byte(s))
 	}
-	if got := said.lines(); got != "two; three; [31mfour  five" {
+	if got := said.lines(); got != "two | three | [31mfour  five" {
 		t.Errorf("%q", got)
 	}
 	said.Write([]byte(strings.Repeat("x", 5*tailBytes)))
