@@ -151,7 +151,9 @@ func (n *lane) lostConnection(c *swarm.Conn, cl *client, now int64) {
 		return
 	}
 	if n.churning.on {
-		cl.since = now
+		if cl.since == 0 { // else it was to be closed: the server did not answer that
+			cl.since = now
+		}
 		n.tryAgain(c, cl, now)
 	}
 }

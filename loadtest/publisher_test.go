@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -136,6 +137,43 @@ func TestBacklog(t *testing.T) {
 	for i, c := range []struct{ due, took, want int64 }{{0, 5, 0}, {10, 25, 0}, {20, 5, 15}, {30, 5, 10}, {100, 1, 0}} {
 		if got := b.add(c.due, c.took); got != c.want {
 			t.Errorf("publication %d waits %d, want %d", i+1, got, c.want)
+		}
+	}
+}
+
+// Of what was due when the schedule ended, what was not begun is unsent, but for
+// what was due just then.
+func TestUnsent(t *testing.T) {
+	const second = int64(time.Second)
+	for name, c := range map[string]struct {
+		cfg            Config
+		until, stopped int64
+		made, want     int64
+	}{
+		"all":                      {Config{Messages: 10}, 0, 60 * second, 10, 0},
+		"on time":                  {Config{Messages: 1000}, 0, 5 * second, 50, 0},
+		"as late as it may be":     {Config{Messages: 1000}, 0, 5 * second, 48, 0},
+		"late":                     {Config{Messages: 1000}, 0, 5 * second, 40, 8},
+		"in bursts":                {Config{Messages: 1000, Burst: 20}, 0, 5 * second, 40, 20},
+		"over before":              {Config{Messages: 1000}, 2 * second, 5 * second, 15, 5},
+		"a storm, on time":         {Config{Scenario: ScenarioStorm}, 0, 500 * second, 5000, 0},
+		"a storm, late":            {Config{Scenario: ScenarioStorm}, 0, 500 * second, 4000, 998},
+		"stopped before it began":  {Config{Messages: 1000}, 0, -second, 0, 0},
+		"a storm, stopped at once": {Config{Scenario: ScenarioStorm}, 0, 0, 0, 0},
+	} {
+		c.cfg.Scenario, c.cfg.URL, c.cfg.Connections, c.cfg.Rate = cmp.Or(c.cfg.Scenario, ScenarioBroadcast), testURL, 1, 10
+		plan, err := c.cfg.resolve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &publisher{plan: plan, began: 1000}
+		if c.until != 0 {
+			p.until = p.began + c.until
+		}
+		p.stopped.Store(p.began + c.stopped)
+		p.highest.Store(c.made)
+		if got := p.unsent(); got != c.want {
+			t.Errorf("%s: %d unsent, want %d", name, got, c.want)
 		}
 	}
 }
