@@ -113,7 +113,7 @@ func openSound(path string, log *slog.Logger) (*store, error) {
 	}
 	s, err := openFile(made, true)
 	if err == nil {
-		_, err = s.copyFrom(old, copying{}, log)
+		_, err = s.copyFrom(old, false, log)
 	}
 	if errors.Is(err, errDamaged) && s != nil && !s.broken.Load() {
 		err = moveAside(path, err, log)
@@ -168,11 +168,7 @@ func takeOver(s *store, path string, log *slog.Logger) error {
 		return err
 	case from != nil:
 		defer from.close()
-		last := uint64(0)
-		if _, err := s.each(func(e stored) error { last = max(last, e.id); return nil }, func(string, string, mark) error { return nil }); err != nil {
-			return err
-		}
-		n, err := s.copyFrom(from, copying{first: last + 1}, log)
+		n, err := s.copyFrom(from, true, log)
 		if errors.Is(err, errDamaged) && !s.broken.Load() {
 			return moveAside(path, err, log)
 		}
@@ -186,15 +182,8 @@ func takeOver(s *store, path string, log *slog.Logger) error {
 	return os.Remove(path)
 }
 
-// copying says how a file is copied.
-type copying struct {
-	first  uint64                        // events are numbered from here; 0: they keep their numbers
-	event  func(e stored)                // told of each event, if not nil, before it is written
-	marked func(app, url string, m mark) // likewise of each mark
-}
-
-// copyFrom copies all that makes sense, and returns how much that was.
-func (s *store) copyFrom(from *store, how copying, log *slog.Logger) (n int, err error) {
+// copyFrom copies all that makes sense, events under new numbers if asked for.
+func (s *store) copyFrom(from *store, renumber bool, log *slog.Logger) (n int, err error) {
 	var events, marks []entry
 	bytes := 0
 	flush := func() error {
@@ -214,22 +203,21 @@ func (s *store) copyFrom(from *store, how copying, log *slog.Logger) (n int, err
 		}
 		return flush()
 	}
-	next := how.first
-	bad, err := from.each(func(e stored) error {
-		if next > 0 {
-			e.id = next
-			next++
+	last := uint64(0)
+	if renumber {
+		if _, err := s.each(func(e stored) error { last = max(last, e.id); return nil }, func(string, string, mark) error { return nil }); err != nil {
+			return 0, err
 		}
-		if how.event != nil {
-			how.event(e)
+	}
+	bad, err := from.each(func(e stored) error {
+		if renumber {
+			last++
+			e.id = last
 		}
 		events = append(events, entry{eventKey(queuePrefix(string(e.app), string(e.url)), e.id), slices.Clone(e.value)})
 		bytes += len(e.value)
 		return room()
 	}, func(app, url string, m mark) error {
-		if how.marked != nil {
-			how.marked(app, url, m)
-		}
 		k := markKey(queuePrefix(app, url), m)
 		marks = append(marks, entry{k, []byte{}})
 		bytes += len(k)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -41,9 +42,10 @@ type Queue struct {
 	calls sync.WaitGroup
 
 	// Of run, and of Close after it.
-	lastErr error           // of the last commit
-	lookAt  time.Time       // when to look for what other processes have left
-	stuck   map[string]bool // files of them that are taken over but could not be removed
+	lastErr error                  // of the last commit
+	lookAt  time.Time              // when to look for what other processes have left
+	later   map[string]putOff      // their files that could not be taken over
+	stuck   map[string]os.FileInfo // those that are taken over but could not be removed
 
 	// mu guards what follows, and all apps, endpoints, lanes and items. It may be
 	// taken under any other lock. It is never held across a system call.
@@ -93,7 +95,8 @@ func Open(cfg Config) (*Queue, error) {
 		returnAfter: returnAfter,
 		epoch:       time.Now(),
 		lookAt:      time.Now().Add(lookEvery),
-		stuck:       map[string]bool{},
+		later:       map[string]putOff{},
+		stuck:       map[string]os.FileInfo{},
 		wake:        make(chan struct{}, 1),
 		quit:        make(chan struct{}),
 		saved:       make(chan struct{}),

@@ -107,7 +107,7 @@ func (q *Queue) turn(ending bool) (next time.Time) {
 	q.fresh = nil
 	first := q.lastID + 1
 	if left != nil {
-		q.lastID += uint64(left.events)
+		q.lastID += uint64(len(left.events))
 	}
 	c := q.takeLocked(&fresh, ending)
 	q.mu.Unlock()
@@ -128,12 +128,17 @@ func (q *Queue) turn(ending bool) (next time.Time) {
 	}
 	messages := q.messages
 	q.messages = nil
+	volatile := q.volatile
 	q.mu.Unlock()
 
 	for _, m := range messages {
 		q.log.Log(context.Background(), m.level, m.text, m.args...)
 	}
-	if left != nil {
+	switch {
+	case left == nil:
+	case volatile: // since this turn
+		left.close()
+	default:
 		q.takeOverLeft(left, first)
 	}
 	return sooner(next, q.lookAt)

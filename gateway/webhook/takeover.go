@@ -2,23 +2,63 @@ package webhook
 
 import (
 	"errors"
-	"log/slog"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
-// lookEvery is how often a queue looks for files of processes that have ended.
-const lookEvery = 10 * time.Second
+const (
+	lookEvery = 10 * time.Second       // for files of processes that have ended
+	lookSoon  = 100 * time.Millisecond // for one more
+	lookMost  = 5 * time.Minute        // for one that could not be taken over
+)
 
 // leftFile is what a process has left that ended while this one runs. Nobody
-// else takes it until unlock is called.
+// else takes it until close is called.
 type leftFile struct {
-	store  *store
-	events int
-	unlock func()
+	store   *store
+	unlock  func()
+	info    os.FileInfo
+	damaged error // not all of it could be read
+	events  []leftEvent
+	members []endpointOf
+	rooms   []endpointOf // marks of channels
 }
+
+// leftEvent is an event of such a file; value is as in the store.
+type leftEvent struct {
+	app, url, channel string
+	value             []byte
+	it                *item
+}
+
+// endpointOf is a mark and whose it is.
+type endpointOf struct {
+	app, url string
+	mark     mark
+}
+
+func (l *leftFile) close() {
+	l.store.close()
+	l.unlock()
+}
+
+// putOff says when a file that could not be taken over is looked at again.
+type putOff struct {
+	until time.Time
+	wait  time.Duration
+}
+
+// errNotOurs is of a file that is left for another process, or for the next
+// start.
+var errNotOurs = errors.New("it has webhooks of endpoints that are not set here, or for which there is no room")
 
 // look looks for a file that a process has left, nil if there is none or if it
 // is not time to look. In run only.
@@ -28,13 +68,15 @@ func (q *Queue) look() *leftFile {
 	}
 	q.lookAt = time.Now().Add(lookEvery)
 	q.mu.Lock()
-	volatile := q.volatile
+	unfit := q.volatile || q.closed || !q.retryAt.IsZero()
 	q.mu.Unlock()
-	if volatile {
+	if unfit {
 		return nil
 	}
 	dir := filepath.Dir(q.store.path)
-	paths := otherFiles(dir, q.store.path)
+	paths := slices.DeleteFunc(otherFiles(dir, q.store.path), func(path string) bool {
+		return time.Now().Before(q.later[path].until)
+	})
 	if len(paths) == 0 {
 		return nil
 	}
@@ -43,20 +85,27 @@ func (q *Queue) look() *leftFile {
 		return nil // a process starts and does this, or another one that runs
 	}
 	for _, path := range paths {
-		if q.stuck[path] {
-			continue
-		}
-		l, err := openLeft(path, q.log)
-		if err != nil {
-			q.log.Error("the webhooks of a process that has ended are not taken over", "file", path, "error", err)
-		}
-		if l != nil {
+		l, err := q.readLeft(path)
+		switch {
+		case l != nil:
 			l.unlock = unlock
 			return l
+		case errors.Is(err, errBusy):
+		case err != nil:
+			q.putOffFile(path)
+			if !errors.Is(err, errNotOurs) {
+				q.log.Error("the webhooks of a process that has ended are not taken over, this will be tried again", "file", path, "error", err)
+			}
 		}
 	}
 	unlock()
 	return nil
+}
+
+// putOffFile lets a file rest, twice as long each time.
+func (q *Queue) putOffFile(path string) {
+	wait := min(max(2*q.later[path].wait, lookEvery), lookMost)
+	q.later[path] = putOff{time.Now().Add(wait), wait}
 }
 
 // otherFiles lists the stores in a folder but one.
@@ -66,194 +115,212 @@ func otherFiles(dir, own string) (paths []string) {
 		return nil
 	}
 	for _, f := range list {
+		n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(f.Name(), filePrefix), fileSuffix))
 		path := filepath.Join(dir, f.Name())
-		if strings.HasPrefix(f.Name(), filePrefix) && strings.HasSuffix(f.Name(), fileSuffix) && path != own {
+		if err == nil && n >= 0 && n < mostFiles && path == filePath(dir, n) && path != own {
 			paths = append(paths, path)
 		}
 	}
 	return paths
 }
 
-// openLeft opens a file that no process has open; nil if one has, or if there
-// is nothing in it.
-func openLeft(path string, log *slog.Logger) (*leftFile, error) {
+// readLeft reads a file, if no process has it open and all that is in it is for
+// endpoints that are set here and have room: whatever else waits may be wanted
+// by the process that comes back. Nil without an error: there was nothing in it.
+func (q *Queue) readLeft(path string) (*leftFile, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) { // another one has taken it over
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if left, err := diskRoom(filepath.Dir(path)); err != nil || left/4 < info.Size() {
+		return nil, fmt.Errorf("there should be room for four times the file's %d bytes on the disk, and there are %d (%v)", info.Size(), left, err)
+	}
+	if done := q.stuck[path]; done != nil && os.SameFile(done, info) {
+		return nil, errNotOurs
+	}
 	s, err := openOld(path)
 	switch {
-	case errors.Is(err, errBusy):
-		return nil, nil
 	case errors.Is(err, errDamaged):
-		return nil, moveAside(path, err, log)
+		return nil, moveAside(path, err, q.log)
 	case err != nil:
 		return nil, err
 	case s == nil:
 		return nil, os.Remove(path)
 	}
-	l := &leftFile{store: s}
-	_, err = s.each(func(stored) error { l.events++; return nil }, func(string, string, mark) error { return nil })
-	if errors.Is(err, errDamaged) { // what can be read is taken over
-		s.close()
-		l.store, err = openOld(path)
-		if errors.Is(err, errDamaged) {
-			return nil, moveAside(path, err, log)
+	l := &leftFile{store: s, info: info}
+	room := q.room()
+	_, err = s.each(func(e stored) error {
+		r := room[queuePrefix(string(e.app), string(e.url))]
+		if r == nil || r.events == 0 || r.bytes < int64(len(e.value)) {
+			return errNotOurs
 		}
-		return l, err
-	}
-	if err != nil {
+		r.events--
+		r.bytes -= int64(len(e.value))
+		l.events = append(l.events, leftEvent{r.app, r.url, string(e.channel), slices.Clone(e.value),
+			&item{ms: e.ms, size: int32(len(e.value)), state: inStore}})
+		return nil
+	}, func(app, url string, m mark) error {
+		r := room[queuePrefix(app, url)]
+		if r == nil {
+			return errNotOurs
+		}
+		if m.member {
+			l.members = append(l.members, endpointOf{r.app, r.url, m})
+		} else {
+			l.rooms = append(l.rooms, endpointOf{r.app, r.url, m})
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errDamaged):
+		l.damaged = err // what could be read is taken over
+	case err != nil:
 		s.close()
 		return nil, err
 	}
 	return l, nil
 }
 
-// leftEvent is an event of a file that is taken over, once it is in our store.
-type leftEvent struct {
-	app, url, channel string
-	it                *item
+// diskRoom returns how many bytes a folder's disk has for a user.
+func diskRoom(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	err := syscall.Statfs(dir, &st)
+	return int64(st.Bavail) * int64(st.Bsize), err
 }
 
-type leftMark struct {
+// endpointRoom is how much an endpoint takes.
+type endpointRoom struct {
 	app, url string
-	mark     mark
+	events   int
+	bytes    int64
 }
 
-// takeOverLeft copies what a file holds to the store and deletes it. Events get
-// the numbers from first on, of which there are l.events; what is emitted later
-// has higher ones. In run only, so that nothing else comes into lanes meanwhile.
-func (q *Queue) takeOverLeft(l *leftFile, first uint64) {
-	defer l.unlock()
-	defer l.store.close()
-	var events []leftEvent
-	var members, channels []leftMark
-	names := map[string]string{} // apps, URLs and channels, each once
-	name := func(b []byte) string {
-		s, ok := names[string(b)]
-		if !ok {
-			s = string(b)
-			names[s] = s
-		}
-		return s
-	}
-	path := l.store.path
-	_, err := q.store.copyFrom(l.store, copying{
-		first: first,
-		event: func(e stored) {
-			it := &item{id: e.id, ms: e.ms, size: int32(len(e.value)), state: inStore}
-			events = append(events, leftEvent{name(e.app), name(e.url), name(e.channel), it})
-		},
-		marked: func(app, url string, m mark) {
-			if m.member {
-				members = append(members, leftMark{app, url, m})
-			} else {
-				channels = append(channels, leftMark{app, url, m})
+// room returns how much each endpoint takes, by the prefix of its keys.
+func (q *Queue) room() map[string]*endpointRoom {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := map[string]*endpointRoom{}
+	for _, a := range q.apps {
+		for _, ep := range a.endpoints {
+			if a.set {
+				all[ep.prefix] = &endpointRoom{a.name, ep.url, max(0, q.maxBacklog-ep.backlog), q.maxBytes - ep.bytes}
 			}
-		},
-	}, q.log)
-	marks := append(members, channels...) // members depart before their channels
-	damaged := errors.Is(err, errDamaged) && !q.store.broken.Load()
-	if err != nil && !damaged {
+		}
+	}
+	return all
+}
+
+// takeOverLeft writes what a file held to the store, all or nothing, and deletes
+// the file. Events get the numbers from first on; what is emitted later has
+// higher ones. In run only, so that nothing else comes into lanes meanwhile.
+func (q *Queue) takeOverLeft(l *leftFile, first uint64) {
+	defer l.close()
+	path := l.store.path
+	var events, marks []entry
+	for i, e := range l.events {
+		e.it.id = first + uint64(i)
+		events = append(events, entry{eventKey(queuePrefix(e.app, e.url), e.it.id), e.value})
+		l.events[i].value = nil
+	}
+	all := append(l.members, l.rooms...) // members depart before their channels
+	for _, m := range all {
+		marks = append(marks, entry{markKey(queuePrefix(m.app, m.url), m.mark), []byte{}})
+	}
+	var err error
+	if len(events)+len(marks) > 0 {
+		err = q.store.update(func(tx *bolt.Tx) error {
+			if err := write(tx.Bucket(eventsBucket), events); err != nil {
+				return err
+			}
+			return write(tx.Bucket(marksBucket), marks)
+		})
+	}
+	if err != nil {
+		q.putOffFile(path)
 		q.log.Error("the webhooks of a process that has ended are not taken over, this will be tried again", "file", path, "error", err)
-		q.mu.Lock()
-		q.forgetLeftLocked(events, marks)
-		q.mu.Unlock()
 		return
 	}
-	if damaged {
-		err = moveAside(path, err, q.log)
+	if l.damaged != nil {
+		err = moveAside(path, l.damaged, q.log)
 	} else {
 		err = os.Remove(path)
 	}
 	if err != nil {
 		q.log.Error("a file of webhooks is taken over but cannot be removed: remove it, or the next start sends them again", "file", path, "error", err)
-		q.stuck[path] = true
+		q.stuck[path] = l.info
 	}
-	q.log.Info("took over the webhooks of a process that has ended", "file", path, "events", len(events), "marks", len(marks))
-	for len(events)+len(marks) > 0 { // in parts, so that the lock is free in between
-		var someEvents []leftEvent
-		var someMarks []leftMark
-		n := min(departMost, len(events))
-		someEvents, events = events[:n], events[n:]
-		if n == 0 {
-			n = min(departMost, len(marks))
-			someMarks, marks = marks[:n], marks[n:]
-		}
+	delete(q.later, path)
+	if len(events)+len(marks) > 0 {
+		q.log.Info("took over the webhooks of a process that has ended", "file", path, "events", len(events), "marks", len(marks))
+	}
+	for part := range slices.Chunk(l.events, departMost) { // so that the lock is free in between
 		q.mu.Lock()
-		q.attachLeftLocked(someEvents, someMarks)
+		q.attachLeftLocked(part)
 		q.mu.Unlock()
 	}
-	q.lookAt = time.Now() // there may be more
+	for part := range slices.Chunk(all, departMost) {
+		q.mu.Lock()
+		q.markLeftLocked(part)
+		q.mu.Unlock()
+	}
+	q.lookAt = time.Now().Add(lookSoon)
 }
 
-// attachLeftLocked lets events that are in the store wait for their endpoints,
-// and what is marked depart unless it comes back.
-func (q *Queue) attachLeftLocked(events []leftEvent, marks []leftMark) {
-	touched := map[*endpoint]struct{}{}
+// attachLeftLocked lets events that are in the store wait for their endpoints.
+func (q *Queue) attachLeftLocked(events []leftEvent) {
+	last := (*endpoint)(nil)
 	for _, e := range events {
-		ep := q.endpointOfLeftLocked(e.app, e.url)
-		if ep == nil {
+		ep := q.endpointSet(e.app, e.url)
+		if ep == nil { // Set has left it out meanwhile
 			q.deletes = append(q.deletes, reference{queuePrefix(e.app, e.url), e.it.id})
 			continue
+		}
+		if last != nil && last != ep {
+			q.dispatchLocked(last)
 		}
 		ep.backlog++
 		ep.bytes += int64(e.it.size)
 		ep.append(e.channel, e.it)
-		touched[ep] = struct{}{}
+		last = ep
 	}
-	for _, l := range marks {
-		ep := q.endpointOfLeftLocked(l.app, l.url)
-		key := endpointMark{queuePrefix(l.app, l.url), l.mark}
-		if ep != nil {
-			delete(q.marks, key) // it may have gone here since it was copied
-		}
-		switch {
-		case ep == nil || ep.app.set && !ep.tracks(l.mark):
-			q.marks[key] = false
-		case ep.marks[l.mark] != nil:
-			ep.marks[l.mark].untold = false // the store has it now
-		case ep.knows(l.mark):
-		case ep.app.set:
-			q.waitLocked(ep, &departure{mark: l.mark}, &q.left, q.returnAfter)
-		default:
-			ep.marks[l.mark] = nil
-		}
-	}
-	for ep := range touched {
-		q.dispatchLocked(ep)
+	if last != nil {
+		q.dispatchLocked(last)
 	}
 	q.kick()
 }
 
-// endpointOfLeftLocked returns for whom something is that a process has left;
-// nil if its app is set and has no such endpoint any more.
-func (q *Queue) endpointOfLeftLocked(app, url string) *endpoint {
+// markLeftLocked lets what is marked depart, unless it is here, or comes back.
+// The store has the marks, whatever has been noted for it since.
+func (q *Queue) markLeftLocked(marks []endpointOf) {
+	for _, l := range marks {
+		key := endpointMark{queuePrefix(l.app, l.url), l.mark}
+		ep := q.endpointSet(l.app, l.url)
+		if ep == nil || !ep.tracks(l.mark) {
+			if !q.rewrite {
+				q.marks[key] = false
+			}
+			continue
+		}
+		delete(q.marks, key)
+		d, known := ep.marks[l.mark]
+		switch {
+		case d != nil: // it is departing here: who was there may come back now
+			d.untold = false
+			q.waitLocked(ep, d, &q.left, q.returnAfter)
+		case !known:
+			q.waitLocked(ep, &departure{mark: l.mark}, &q.left, q.returnAfter)
+		}
+	}
+	q.kick()
+}
+
+// endpointSet returns an endpoint of an app that is set, or nil.
+func (q *Queue) endpointSet(app, url string) *endpoint {
 	if a := q.apps[app]; a != nil && a.set {
 		return a.endpointAt(url)
 	}
-	if q.orphans.IsZero() {
-		q.orphans = time.Now().Add(orphanAfter)
-	}
-	return q.endpointLeft(app, url)
-}
-
-// forgetLeftLocked takes out of the store what may have been copied to it.
-func (q *Queue) forgetLeftLocked(events []leftEvent, marks []leftMark) {
-	for _, e := range events {
-		q.deletes = append(q.deletes, reference{queuePrefix(e.app, e.url), e.it.id})
-	}
-	for _, l := range marks {
-		if a := q.apps[l.app]; a != nil {
-			if ep := a.endpointAt(l.url); ep != nil && ep.knows(l.mark) && (ep.marks[l.mark] == nil || !ep.marks[l.mark].untold) {
-				continue
-			}
-		}
-		if !q.rewrite {
-			q.marks[endpointMark{queuePrefix(l.app, l.url), l.mark}] = false
-		}
-	}
-	q.kick()
-}
-
-// knows reports whether an endpoint has a mark.
-func (ep *endpoint) knows(m mark) bool {
-	_, ok := ep.marks[m]
-	return ok
+	return nil
 }

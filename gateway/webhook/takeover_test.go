@@ -48,32 +48,35 @@ func TestTakeOverAKilledProcess(t *testing.T) {
 	}
 }
 
-// TestTakeOverWithAFullDisk: what was copied in part is forgotten, and all of it
-// sent once there is room.
+// TestTakeOverWithAFullDisk: a copy for which there is no room leaves nothing,
+// does not keep the process from storing what is its own, and is made once there
+// is room.
 func TestTakeOverWithAFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	r, url := served(t)
 	r.setAnswer(func(delivery) int { return 500 })
 	first := start(t, "normal", dir, url)
-	first.do("emit 22000")
+	first.do("emit 10000")
 	first.do("saved")
 	second := start(t, "normal", dir, url)
-	second.do("full 8388608")
+	second.do("full 1000000")
 	first.kill()
 	second.do("log this will be tried again")
+	second.do("occupy own-channel")
+	second.do("saved")
 	r.setAnswer(nil)
 	r.taken()
 	second.do("room")
-	soon(t, "all is delivered", func() bool { return len(distinct(r.all())) == 22000 })
+	soon(t, "all is delivered", func() bool { return len(distinct(r.all())) == 10001 })
 	second.do("delivered")
 	list := r.taken()
 	for c := range 10 {
-		same(t, "of the first", datas(list, fmt.Sprint("private-", c)), numbers(c, 22000, 10))
+		same(t, "of the first", datas(list, fmt.Sprint("private-", c)), numbers(c, 10000, 10))
 	}
 	second.do("saved")
 	second.kill()
-	if s := open(t, Config{Dir: dir}).Stats(); len(s) != 0 {
+	if s := open(t, Config{Dir: dir}).Stats(); len(s) != 1 || s[0].Backlog != 0 { // but for the mark of own-channel
 		t.Errorf("left: %+v", s)
 	}
 }
@@ -112,12 +115,15 @@ func TestTakeOverMarks(t *testing.T) {
 		closed(t, first)
 		leave(second, "leaves")
 		leave(second, "unknown") // of which it has told no arrival
-		got := after(r, departAfter+moment)
-		slices.Sort(got)
-		same(t, "what is leaving here", got, []string{"channel_vacated leaves", "channel_vacated unknown"})
+		after(r, time.Second+moment)
 		come(second, "back")
-		same(t, "before 30 s", after(r, returnAfter-departAfter+time.Second-3*moment), nil)
-		same(t, "after 30 s", after(r, 3*moment), []string{"member_removed presence-gone 7", "channel_vacated presence-gone"})
+		same(t, "before 30 s", after(r, returnAfter-3*moment), nil)
+		got := after(r, 3*moment)
+		if slices.Index(got, "member_removed presence-gone 7") > slices.Index(got, "channel_vacated presence-gone") {
+			t.Errorf("%q: the member comes after its channel", got)
+		}
+		slices.Sort(got)
+		same(t, "after 30 s", got, []string{"channel_vacated leaves", "channel_vacated presence-gone", "channel_vacated unknown", "member_removed presence-gone 7"})
 		same(t, "later", after(r, time.Hour), nil)
 		leave(second, "both")
 		leave(second, "back")
@@ -162,29 +168,70 @@ func TestTakeOverWhileBusy(t *testing.T) {
 	})
 }
 
-// TestTakeOverForNobody: what waits for an endpoint that is not there any more
-// is dropped, what waits for an app that is not set yet waits on.
-func TestTakeOverForNobody(t *testing.T) {
-	pair(t, func(first, second *Queue, r *receiver, _ string) {
-		r.setAnswer(func(delivery) int { return 500 })
-		first.Set("app", signer("s"), []Endpoint{{URL: here + "/old", Events: Names}})
-		first.Set("late", signer("s"), []Endpoint{{URL: here, Events: Names}})
-		first.Emit("app", said("private-a", "dropped"))
-		first.Emit("late", said("private-a", "waits"))
-		first.Emit("late", Event{Name: ChannelOccupied, Channel: "room"})
-		after(r, moment)
-		closed(t, first)
-		r.setAnswer(nil)
-		same(t, "of apps that are not set", after(r, lookEvery+moment), nil)
-		second.Set("late", signer("s"), []Endpoint{{URL: here, Events: Names}})
-		got := after(r, moment)
-		slices.Sort(got)
-		same(t, "of one that is set late", got, []string{"channel_occupied room", "client_event private-a"})
-		same(t, "30 s later", after(r, returnAfter), []string{"channel_vacated room"})
-		if s := second.Stats(); len(s) != 2 || s[0].Backlog != 0 || s[1].Backlog != 0 {
-			t.Errorf("%+v, want nothing that waits", s)
-		}
-	})
+// TestTakeOverLater: what is for an app or an address that this process has not,
+// or for which it has no room, is left alone, for the process that has.
+func TestTakeOverLater(t *testing.T) {
+	for name, c := range map[string]struct {
+		app       string
+		endpoint  Endpoint
+		mark      bool // it is a mark that is left, no event
+		emitted   int  // by the second, to a receiver that fails
+		takenOver bool
+	}{
+		"its own":            {"app", Endpoint{URL: here}, false, 9, true},
+		"another app":        {"other", Endpoint{URL: here}, false, 0, false},
+		"another address":    {"app", Endpoint{URL: here + "/old"}, false, 0, false},
+		"a mark of an app":   {"other", Endpoint{URL: here, Events: Names}, true, 0, false},
+		"a mark of its own":  {"app", Endpoint{URL: here, Events: Names}, true, 0, true},
+		"no room":            {"app", Endpoint{URL: here}, false, 10, false},
+		"a mark needs none":  {"app", Endpoint{URL: here, Events: Names}, true, 10, true},
+		"room for one event": {"app", Endpoint{URL: here}, false, 9, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &receiver{t: t}
+				cfg := Config{Dir: t.TempDir(), Client: &http.Client{Transport: r}, MaxBacklog: 10}
+				first, second := open(t, cfg), open(t, cfg)
+				first.Set(c.app, signer("s"), []Endpoint{c.endpoint})
+				second.Set("app", signer("s"), []Endpoint{{URL: here}})
+				if c.mark {
+					first.Emit(c.app, Event{Name: ChannelOccupied, Channel: "room"})
+					same(t, "the arrival", after(r, moment), []string{"channel_occupied room"})
+				}
+				r.setAnswer(func(delivery) int { return 500 })
+				if !c.mark {
+					first.Emit(c.app, said("private-a", "first"))
+				}
+				for i := range c.emitted {
+					second.Emit("app", said("private-b", fmt.Sprint(i)))
+				}
+				after(r, moment)
+				closed(t, first)
+				after(r, lookEvery+moment)
+				_, err := os.Stat(filePath(cfg.Dir, 0))
+				if taken := os.IsNotExist(err); taken != c.takenOver {
+					t.Errorf("taken over: %v, want %v", taken, c.takenOver)
+				}
+				check(t, second)
+				closed(t, second)
+				r.setAnswer(nil)
+				r.taken()
+				// Wherever it is, the next process with that endpoint tells it.
+				next := open(t, cfg)
+				next.Set(c.app, signer("s"), []Endpoint{c.endpoint})
+				got := short(r.taken())
+				got = append(got, after(r, returnAfter+moment)...)
+				want := "client_event private-a"
+				if c.mark {
+					want = "channel_vacated room"
+				}
+				if !slices.Contains(got, want) {
+					t.Errorf("%q lack %q", got, want)
+				}
+				closed(t, next)
+			})
+		})
+	}
 }
 
 // TestTakeOverDamage: a file that makes no sense is moved aside, an empty one

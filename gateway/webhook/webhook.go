@@ -81,11 +81,16 @@
 // The folder has one file for each process that uses it at a time, the first
 // free one of webhooks-0.db, webhooks-1.db and so on. Open takes what is in
 // files that nobody has open over into its own, which it makes anew each time, so
-// that damage does not spread. A queue that runs looks every ten seconds whether a
-// process has ended and left such a file, and takes it over as Open does: what was
-// emitted here before goes first. What can be read of a damaged file is copied, the
-// file itself moved aside. Each process tells of its own channels: a channel that has
-// subscribers in two of them is told twice.
+// that damage does not spread. What can be read of a damaged file is copied, the
+// file itself moved aside.
+//
+// A queue that runs looks every ten seconds whether a process has ended and left
+// such a file. It takes it over, in one transaction, if all that is in it is for
+// endpoints that are set here and have room; if not, the file waits for the process
+// that comes back. What was emitted here before goes first.
+//
+// Each process tells of its own channels: one that has subscribers in two of them is
+// told twice, and may be told as vacated by one while the other still has it.
 package webhook
 
 import (
