@@ -65,14 +65,9 @@ func (r *run) broadcast(ctx context.Context) error {
 
 // echo sends messages and waits for them.
 func (r *run) echo(ctx context.Context) error {
-	start := soon()
 	count := int64(1) << 36 // more than the time allows, and little enough to be divided
 	if r.plan.messages > 0 {
 		count = int64(r.plan.messages)
-	}
-	until := int64(0)
-	if r.plan.Duration > 0 {
-		until = start + int64(r.plan.Duration)
 	}
 	// The workers' shares follow the connections that are open.
 	answers, err := r.all(&order{Begin: true})
@@ -91,6 +86,10 @@ func (r *run) echo(ctx context.Context) error {
 	r.enter("measure")
 	r.opens(ctx)
 	defer r.closes(ctx)
+	start, until := soon(), int64(0)
+	if r.plan.Duration > 0 {
+		until = start + int64(r.plan.Duration)
+	}
 	_, err = r.each(func(i int) *order {
 		return &order{Echo: &echoOrder{
 			Start: start, Until: until, Count: counts[i], WarmUp: warmUps[i],

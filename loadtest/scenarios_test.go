@@ -806,8 +806,7 @@ func TestWorkerDies(t *testing.T) {
 }
 
 // A worker that stood still is told, and the server not blamed for it.
-func TestStandstill(t *testing.T) {
-	t.Parallel()
+func TestStandstill(t *testing.T) { // alone: others would be a reason to be late
 	s, dir := faulty.Start(t, faulty.Plan{}), t.TempDir()
 	var once sync.Once
 	r, _ := load(t, s, "/ws", Config{
