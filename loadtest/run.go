@@ -335,6 +335,9 @@ func (r *run) extent(c *counts, sent int64) (done, total int64, unit string) {
 // wait looks until a condition holds or ctx ends. It is told the newest counts.
 func (r *run) wait(ctx context.Context, ok func(c *counts) bool) error {
 	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := r.watch.look(); err != nil {
 			return err
 		}

@@ -716,7 +716,7 @@ func TestWorkers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, cfg := faultPlans["all together"], d.cfg
-			cfg.Workers, cfg.WorkerCommand, cfg.Timeout, cfg.Connections = 3, workerCommand(), time.Second, 200
+			cfg.Workers, cfg.WorkerCommand, cfg.Timeout, cfg.Connections = 3, workerCommand(), stallTimeout, 200
 			f.plan.Seed = 5
 			s := faulty.Start(t, f.plan)
 			r, truth := load(t, s, d.path, cfg)

@@ -148,6 +148,10 @@ var faultPlans = map[string]struct {
 	},
 }
 
+// stallTimeout is how long tests wait for what never comes: longer than a busy
+// machine takes for what does.
+const stallTimeout = 4 * time.Second
+
 // TestTruth is the reason to believe this tool: a server does wrong, and the
 // result says so, no more and no less.
 func TestTruth(t *testing.T) {
@@ -161,7 +165,7 @@ func TestTruth(t *testing.T) {
 				plan, cfg := f.plan, d.cfg
 				plan.Seed = 3
 				if plan.StallEvery > 0 || plan.UnansweredEvery > 0 {
-					cfg.Timeout = time.Second
+					cfg.Timeout = stallTimeout
 				}
 				s := faulty.Start(t, plan)
 				r, truth := load(t, s, d.path, cfg)
