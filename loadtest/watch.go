@@ -80,6 +80,7 @@ func (w *watch) ask(always bool) error {
 		all.add(a.Snapshot)
 		cpu[i], procs[i] = a.Snapshot.CPU, a.Snapshot.Procs
 	}
+	now = swarm.Now() // workers that were busy have kept this waiting: what they tell is of now
 	w.now, w.errors, w.free = all.Counts, all.Errors, math.MaxInt64
 	if free, err := host.Available(); err == nil {
 		w.free = free
