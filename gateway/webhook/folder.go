@@ -187,12 +187,7 @@ func (s *store) copyFrom(from *store, renumber bool, log *slog.Logger) (n int, e
 	var events, marks []entry
 	bytes := 0
 	flush := func() error {
-		err := s.update(func(tx *bolt.Tx) error {
-			if err := write(tx.Bucket(eventsBucket), events); err != nil {
-				return err
-			}
-			return write(tx.Bucket(marksBucket), marks)
-		})
+		err := s.update(func(tx *bolt.Tx) error { return writeBoth(tx, events, marks) })
 		n += len(events) + len(marks)
 		events, marks, bytes = nil, nil, 0
 		return err

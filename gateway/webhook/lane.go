@@ -95,6 +95,13 @@ func shown(address string) string {
 	return u.String()
 }
 
+// appendStored lets an item wait that is in the store.
+func (ep *endpoint) appendStored(channel string, it *item) {
+	ep.backlog++
+	ep.bytes += int64(it.size)
+	ep.append(channel, it)
+}
+
 // append puts an item at the end of its channel's lane.
 func (ep *endpoint) append(channel string, it *item) {
 	l := ep.lanes[channel]

@@ -137,9 +137,7 @@ func (q *Queue) load() error {
 	_, err := q.store.each(func(e stored) error {
 		ep := q.endpointLeft(string(e.app), string(e.url))
 		it := &item{id: e.id, ms: e.ms, size: int32(len(e.value)), state: inStore}
-		ep.backlog++
-		ep.bytes += int64(it.size)
-		ep.append(string(e.channel), it)
+		ep.appendStored(string(e.channel), it)
 		q.lastID = max(q.lastID, e.id)
 		return nil
 	}, func(app, url string, m mark) error {

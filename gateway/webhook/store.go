@@ -170,11 +170,16 @@ func (s *store) apply(c *change) error {
 				return err
 			}
 		}
-		if err := write(tx.Bucket(eventsBucket), events); err != nil {
-			return err
-		}
-		return write(tx.Bucket(marksBucket), marks)
+		return writeBoth(tx, events, marks)
 	})
+}
+
+// writeBoth writes to both buckets.
+func writeBoth(tx *bolt.Tx, events, marks []entry) error {
+	if err := write(tx.Bucket(eventsBucket), events); err != nil {
+		return err
+	}
+	return write(tx.Bucket(marksBucket), marks)
 }
 
 // write puts and deletes. No key is in the list twice.

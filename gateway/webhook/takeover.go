@@ -28,21 +28,22 @@ type leftFile struct {
 	info    os.FileInfo
 	damaged error // not all of it could be read
 	events  []leftEvent
-	members []endpointOf
-	rooms   []endpointOf // marks of channels
+	members []leftMark
+	rooms   []leftMark // marks of channels
 }
 
 // leftEvent is an event of such a file; value is as in the store.
 type leftEvent struct {
-	app, url, channel string
-	value             []byte
-	it                *item
+	to      *endpointRoom
+	channel string
+	value   []byte
+	it      *item
 }
 
-// endpointOf is a mark and whose it is.
-type endpointOf struct {
-	app, url string
-	mark     mark
+// leftMark is a mark of such a file.
+type leftMark struct {
+	to   *endpointRoom
+	mark mark
 }
 
 func (l *leftFile) close() {
@@ -159,7 +160,7 @@ func (q *Queue) readLeft(path string) (*leftFile, error) {
 		}
 		r.events--
 		r.bytes -= int64(len(e.value))
-		l.events = append(l.events, leftEvent{r.app, r.url, string(e.channel), slices.Clone(e.value),
+		l.events = append(l.events, leftEvent{r, string(e.channel), slices.Clone(e.value),
 			&item{ms: e.ms, size: int32(len(e.value)), state: inStore}})
 		return nil
 	}, func(app, url string, m mark) error {
@@ -168,9 +169,9 @@ func (q *Queue) readLeft(path string) (*leftFile, error) {
 			return errNotOurs
 		}
 		if m.member {
-			l.members = append(l.members, endpointOf{r.app, r.url, m})
+			l.members = append(l.members, leftMark{r, m})
 		} else {
-			l.rooms = append(l.rooms, endpointOf{r.app, r.url, m})
+			l.rooms = append(l.rooms, leftMark{r, m})
 		}
 		return nil
 	})
@@ -193,9 +194,9 @@ func diskRoom(dir string) (int64, error) {
 
 // endpointRoom is how much an endpoint takes.
 type endpointRoom struct {
-	app, url string
-	events   int
-	bytes    int64
+	app, url, prefix string
+	events           int
+	bytes            int64
 }
 
 // room returns how much each endpoint takes, by the prefix of its keys.
@@ -206,7 +207,7 @@ func (q *Queue) room() map[string]*endpointRoom {
 	for _, a := range q.apps {
 		for _, ep := range a.endpoints {
 			if a.set {
-				all[ep.prefix] = &endpointRoom{a.name, ep.url, max(0, q.maxBacklog-ep.backlog), q.maxBytes - ep.bytes}
+				all[ep.prefix] = &endpointRoom{a.name, ep.url, ep.prefix, max(0, q.maxBacklog-ep.backlog), q.maxBytes - ep.bytes}
 			}
 		}
 	}
@@ -222,21 +223,16 @@ func (q *Queue) takeOverLeft(l *leftFile, first uint64) {
 	var events, marks []entry
 	for i, e := range l.events {
 		e.it.id = first + uint64(i)
-		events = append(events, entry{eventKey(queuePrefix(e.app, e.url), e.it.id), e.value})
+		events = append(events, entry{eventKey(e.to.prefix, e.it.id), e.value})
 		l.events[i].value = nil
 	}
 	all := append(l.members, l.rooms...) // members depart before their channels
 	for _, m := range all {
-		marks = append(marks, entry{markKey(queuePrefix(m.app, m.url), m.mark), []byte{}})
+		marks = append(marks, entry{markKey(m.to.prefix, m.mark), []byte{}})
 	}
 	var err error
 	if len(events)+len(marks) > 0 {
-		err = q.store.update(func(tx *bolt.Tx) error {
-			if err := write(tx.Bucket(eventsBucket), events); err != nil {
-				return err
-			}
-			return write(tx.Bucket(marksBucket), marks)
-		})
+		err = q.store.update(func(tx *bolt.Tx) error { return writeBoth(tx, events, marks) })
 	}
 	if err != nil {
 		q.putOffFile(path)
@@ -273,17 +269,15 @@ func (q *Queue) takeOverLeft(l *leftFile, first uint64) {
 func (q *Queue) attachLeftLocked(events []leftEvent) {
 	last := (*endpoint)(nil)
 	for _, e := range events {
-		ep := q.endpointSet(e.app, e.url)
+		ep := q.endpointSet(e.to)
 		if ep == nil { // Set has left it out meanwhile
-			q.deletes = append(q.deletes, reference{queuePrefix(e.app, e.url), e.it.id})
+			q.deletes = append(q.deletes, reference{e.to.prefix, e.it.id})
 			continue
 		}
 		if last != nil && last != ep {
 			q.dispatchLocked(last)
 		}
-		ep.backlog++
-		ep.bytes += int64(e.it.size)
-		ep.append(e.channel, e.it)
+		ep.appendStored(e.channel, e.it)
 		last = ep
 	}
 	if last != nil {
@@ -294,10 +288,10 @@ func (q *Queue) attachLeftLocked(events []leftEvent) {
 
 // markLeftLocked lets what is marked depart, unless it is here, or comes back.
 // The store has the marks, whatever has been noted for it since.
-func (q *Queue) markLeftLocked(marks []endpointOf) {
+func (q *Queue) markLeftLocked(marks []leftMark) {
 	for _, l := range marks {
-		key := endpointMark{queuePrefix(l.app, l.url), l.mark}
-		ep := q.endpointSet(l.app, l.url)
+		key := endpointMark{l.to.prefix, l.mark}
+		ep := q.endpointSet(l.to)
 		if ep == nil || !ep.tracks(l.mark) {
 			if !q.rewrite {
 				q.marks[key] = false
@@ -317,10 +311,10 @@ func (q *Queue) markLeftLocked(marks []endpointOf) {
 	q.kick()
 }
 
-// endpointSet returns an endpoint of an app that is set, or nil.
-func (q *Queue) endpointSet(app, url string) *endpoint {
-	if a := q.apps[app]; a != nil && a.set {
-		return a.endpointAt(url)
+// endpointSet returns the endpoint, or nil if it is not set any more.
+func (q *Queue) endpointSet(to *endpointRoom) *endpoint {
+	if a := q.apps[to.app]; a != nil && a.set {
+		return a.endpointAt(to.url)
 	}
 	return nil
 }
